@@ -30,7 +30,7 @@ const hashPattern = /^[0-9a-f]{64}$/;
 const decimalPattern = /^(?:0|[1-9][0-9]*)$/;
 const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 const AGENT_MAX_CHARS = 200;
-const QUOTED_MAX_CHARS = 60;
+const QUOTED_MAX_CHARS = 160;
 /** Below it are the inode numbers of what is not a book's file: directories, scratch, control files. */
 const FILE_ID_MIN = 2 ** 32;
 
