@@ -5,6 +5,7 @@
  * Use: `start(request)`, then exactly one of the other methods (READ and the directory answers: several calls
  * and a `finish…`), then `Device.send(reply)`. Layouts: include/uapi/linux/fuse.h.
  */
+import { Errno } from "../../schema/errors.ts";
 import {
   type KernelAttributes,
   type KernelEntry,
@@ -90,9 +91,9 @@ export class Reply {
     this.length = 0;
   }
 
-  /** A refusal; `errno` is positive, as in os.constants.errno. */
+  /** A refusal; `errno` is positive. The kernel takes 1 to 511 only, and would let the caller hang for others. */
   error(errno: number): void {
-    this.#header(BODY, -errno);
+    this.#header(BODY, errno >= 1 && errno <= 511 ? -errno : -Errno.EIO);
   }
 
   /** Success with nothing to tell. */

@@ -1,0 +1,233 @@
+/**
+ * The C library's calls that Node does not offer: the one place with koffi declarations. Owns marshalling and
+ * errno; must never know what a call is for. koffi is loaded and each function bound at its first use, so that
+ * importing this file costs nothing. 64-bit Linux only: the structures' layouts are those of x86_64 and arm64.
+ *
+ * Two styles: the calls of the mount thread's loop return a negative errno and never throw for what the system
+ * says (`readFd`, `writeFd`, `pollFds`, `ioctlFd`); all others throw PosixError.
+ */
+import { createRequire } from "node:module";
+import type koffiModule from "koffi";
+import { Errno, type ErrnoName, PosixError } from "../schema/errors.ts";
+
+type Koffi = typeof koffiModule;
+type NativeFunction = ReturnType<ReturnType<Koffi["load"]>["func"]>;
+
+let koffi: Koffi | undefined;
+let library: ReturnType<Koffi["load"]> | undefined;
+
+function bind(prototype: string): NativeFunction {
+  koffi ??= createRequire(import.meta.url)("koffi") as Koffi;
+  // null: the symbols of the running process, whatever libc it is linked with.
+  library ??= koffi.load(null);
+  return library.func(prototype);
+}
+
+function errno(): number {
+  return (koffi as Koffi).errno();
+}
+
+const errnoNames = new Map<number, ErrnoName>(
+  Object.entries(Errno).map(([name, value]) => [value, name as ErrnoName]),
+);
+
+/** The error of a failed call: `what` says which, `errnoNumber` is positive. EIO stands for an unlisted number. */
+export function posixError(errnoNumber: number, what: string, path?: string): PosixError {
+  const name = errnoNames.get(errnoNumber);
+  return new PosixError(name ?? "EIO", `${what}: ${name ?? `error ${errnoNumber}`}`, { path });
+}
+
+function check(result: number, what: string, path?: string): number {
+  if (result < 0) throw posixError(errno(), what, path);
+  return result;
+}
+
+let read: NativeFunction | undefined;
+let write: NativeFunction | undefined;
+let poll: NativeFunction | undefined;
+let ioctl: NativeFunction | undefined;
+
+/** read(2) of up to `length` bytes to the buffer's start. Returns the count or a negative errno. */
+export function readFd(fd: number, buffer: Buffer, length: number): number {
+  if (length > buffer.length) throw new RangeError(`${length} bytes into a buffer of ${buffer.length}`);
+  read ??= bind("int64_t read(int fd, void *buffer, size_t length)");
+  const count = read(fd, buffer, length) as number;
+  return count < 0 ? -errno() : count;
+}
+
+/** write(2) of the buffer's first `length` bytes. Returns the count or a negative errno. */
+export function writeFd(fd: number, buffer: Buffer, length: number): number {
+  if (length > buffer.length) throw new RangeError(`${length} bytes from a buffer of ${buffer.length}`);
+  write ??= bind("int64_t write(int fd, const void *buffer, size_t length)");
+  const count = write(fd, buffer, length) as number;
+  return count < 0 ? -errno() : count;
+}
+
+/**
+ * poll(2) over `count` entries of `struct pollfd` {i32 fd, i16 events, i16 revents}. Returns how many are ready or
+ * a negative errno. `timeoutMs` -1 waits for ever.
+ */
+export function pollFds(entries: Buffer, count: number, timeoutMs: number): number {
+  if (count * 8 > entries.length) throw new RangeError(`${count} entries in ${entries.length} bytes`);
+  poll ??= bind("int poll(void *entries, unsigned long count, int timeout)");
+  const ready = poll(entries, count, timeoutMs) as number;
+  return ready < 0 ? -errno() : ready;
+}
+
+/** ioctl(2) with a pointer to `argument`. Returns the call's result or a negative errno. */
+export function ioctlFd(fd: number, request: number, argument: Buffer): number {
+  ioctl ??= bind("int ioctl(int fd, unsigned long request, void *argument)");
+  const result = ioctl(fd, request, argument) as number;
+  return result < 0 ? -errno() : result;
+}
+
+let eventfd: NativeFunction | undefined;
+let flockNative: NativeFunction | undefined;
+let fallocateNative: NativeFunction | undefined;
+let lseekNative: NativeFunction | undefined;
+let futimensNative: NativeFunction | undefined;
+let fcntl: NativeFunction | undefined;
+let close: NativeFunction | undefined;
+
+/** eventfd(2), closed on exec, not blocking; its counter is 0. */
+export function createEventfd(): number {
+  eventfd ??= bind("int eventfd(unsigned int initial, int flags)");
+  // EFD_CLOEXEC | EFD_NONBLOCK, which are O_CLOEXEC | O_NONBLOCK.
+  return check(eventfd(0, 0o2000000 | 0o4000) as number, "eventfd");
+}
+
+/** close(2); unlike fs.closeSync it may close in one thread what another opened. */
+export function closeFd(fd: number): void {
+  close ??= bind("int close(int fd)");
+  check(close(fd) as number, "close");
+}
+
+/** Takes the exclusive whole-file lock of flock(2), without waiting. False if another holds it. */
+export function tryLockExclusive(fd: number): boolean {
+  flockNative ??= bind("int flock(int fd, int operation)");
+  // LOCK_EX | LOCK_NB.
+  if ((flockNative(fd, 2 | 4) as number) === 0) return true;
+  if (errno() === Errno.EAGAIN) return false;
+  throw posixError(errno(), "flock");
+}
+
+/** fallocate(2). `mode`: `FALLOC_FL_…` of linux/falloc.h; `offset` and `length` in bytes. */
+export function fallocate(fd: number, mode: number, offset: number, length: number): void {
+  fallocateNative ??= bind("int fallocate(int fd, int mode, int64_t offset, int64_t length)");
+  check(fallocateNative(fd, mode, offset, length) as number, "fallocate");
+}
+
+/**
+ * lseek(2), of use for `whence` SEEK_DATA (3), the next byte of data at or after `offset`, and SEEK_HOLE (4), the next
+ * hole, the file's end being one. @throws PosixError ENXIO beyond the last
+ */
+export function lseek(fd: number, offset: number, whence: number): number {
+  lseekNative ??= bind("int64_t lseek(int fd, int64_t offset, int whence)");
+  return check(Number(lseekNative(fd, offset, whence)), "lseek");
+}
+
+/** A `struct timespec`; `nanoseconds` is 0 to 999,999,999 also before 1970. */
+interface Timespec {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** futimens(3): sets the access and the modification time, which fs.futimes would round to microseconds. */
+export function futimens(fd: number, accessed: Timespec, modified: Timespec): void {
+  futimensNative ??= bind("int futimens(int fd, const void *times)");
+  const times = Buffer.alloc(32);
+  times.writeBigInt64LE(BigInt(accessed.seconds), 0);
+  times.writeBigInt64LE(BigInt(accessed.nanoseconds), 8);
+  times.writeBigInt64LE(BigInt(modified.seconds), 16);
+  times.writeBigInt64LE(BigInt(modified.nanoseconds), 24);
+  check(futimensNative(fd, times) as number, "futimens");
+}
+
+/** Makes reads of `fd` return EAGAIN instead of waiting. */
+export function setNonBlocking(fd: number): void {
+  fcntl ??= bind("int fcntl(int fd, int command, long argument)");
+  const flags = check(fcntl(fd, 3, 0) as number, "fcntl");
+  check(fcntl(fd, 4, flags | 0o4000) as number, "fcntl");
+}
+
+let mount: NativeFunction | undefined;
+let umount2: NativeFunction | undefined;
+
+export interface MountRequest {
+  readonly source: string;
+  readonly target: string;
+  readonly type: string;
+  /** `MS_…` of mount(2). */
+  readonly flags: number;
+  readonly data: string;
+}
+
+/** mount(2). */
+export function mountFilesystem({ source, target, type, flags, data }: MountRequest): void {
+  mount ??= bind(
+    "int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)",
+  );
+  check(mount(source, target, type, flags, data) as number, `mounting ${target}`, target);
+}
+
+/**
+ * umount2(2) on a thread of its own: unmounting may write back what only the thread that serves the mount can
+ * take, which in turn may wait for this one. Flags: MNT_DETACH 2, UMOUNT_NOFOLLOW 8.
+ */
+export function unmountFilesystem(target: string, flags: number): Promise<void> {
+  umount2 ??= bind("int umount2(const char *target, int flags)");
+  const { async: start } = umount2;
+  return new Promise((resolve, reject) => {
+    start(target, flags, (failure: Error | null, result: number) => {
+      if (failure) reject(failure);
+      else if (result < 0) reject(posixError(errno(), `unmounting ${target}`, target));
+      else resolve();
+    });
+  });
+}
+
+let socketpair: NativeFunction | undefined;
+let recvmsg: NativeFunction | undefined;
+
+/** socketpair(2) of connected, close-on-exec Unix stream sockets. */
+export function createSocketPair(): [number, number] {
+  socketpair ??= bind("int socketpair(int domain, int type, int protocol, void *pair)");
+  const pair = Buffer.alloc(8);
+  // AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC.
+  check(socketpair(1, 1 | 0o2000000, 0, pair) as number, "socketpair");
+  return [pair.readInt32LE(0), pair.readInt32LE(4)];
+}
+
+/**
+ * Takes the one file descriptor that the other end of a Unix socket has sent (SCM_RIGHTS, unix(7)), without
+ * waiting. undefined if none was sent.
+ */
+export function receiveFd(socket: number): number | undefined {
+  recvmsg ??= bind("int64_t recvmsg(int socket, void *message, int flags)");
+  const { address } = koffi as Koffi;
+  const payload = Buffer.alloc(8);
+  // struct cmsghdr {size_t len; int level; int type;} and one int, in CMSG_SPACE(4) = 24 bytes.
+  const control = Buffer.alloc(24);
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(BigInt(address(payload)), 0);
+  vector.writeBigUInt64LE(BigInt(payload.length), 8);
+  // struct msghdr {name; namelen; iov; iovlen; control; controllen; flags}.
+  const message = Buffer.alloc(56);
+  message.writeBigUInt64LE(BigInt(address(vector)), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(BigInt(address(control)), 32);
+  message.writeBigUInt64LE(BigInt(control.length), 40);
+  // MSG_DONTWAIT | MSG_CMSG_CLOEXEC.
+  const count = recvmsg(socket, message, 0x40 | 0x40000000) as number;
+  if (count < 0) {
+    if (errno() === Errno.EAGAIN) return undefined;
+    throw posixError(errno(), "recvmsg");
+  }
+  const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
+  const isDescriptor =
+    message.readBigUInt64LE(40) >= 20n &&
+    control.readBigUInt64LE(0) === 20n &&
+    control.readInt32LE(8) === SOL_SOCKET &&
+    control.readInt32LE(12) === SCM_RIGHTS;
+  return isDescriptor ? control.readInt32LE(16) : undefined;
+}
