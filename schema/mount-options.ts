@@ -15,7 +15,7 @@ export interface MountOptions {
 
 /** Words of mount(8), fstab(5) and systemd.mount(5) that change nothing in a book. */
 const ordinaryWords: ReadonlySet<string> = new Set(
-  "defaults async sync dirsync atime noatime relatime norelatime strictatime nostrictatime lazytime nolazytime diratime nodiratime suid nosuid dev nodev exec noexec auto noauto users nousers nouser owner group nofail _netdev rw default_permissions silent loud iversion noiversion mand nomand".split(
+  "defaults async sync dirsync atime noatime relatime norelatime strictatime nostrictatime lazytime nolazytime diratime nodiratime suid nosuid dev nodev exec noexec auto noauto user users nousers nouser owner group nofail _netdev rw default_permissions silent loud iversion noiversion mand nomand".split(
     " ",
   ),
 );

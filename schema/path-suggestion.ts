@@ -51,6 +51,7 @@ function tidyName(name: string): string {
   return name
     .normalize("NFKD")
     .replace(/\p{Mark}/gu, "")
+    .replaceAll("ß", "ss")
     .replace(/[\s_–—]+/gu, "-")
     .replace(/[^A-Za-z0-9.-]/g, "")
     .replace(/-*\.-*/g, ".")

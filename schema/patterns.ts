@@ -86,6 +86,12 @@ function addPattern(root: Node, pattern: string, segments: Map<string, SegmentPa
   }
   let node = root;
   for (const text of pattern.split("/")) {
+    if (text === "") {
+      throw new PfsError(
+        "USAGE",
+        `The pattern ${quote(pattern)} has a segment without text: a slash too many, or nothing at all.`,
+      );
+    }
     // `**` twice in a row says no more than once.
     if (text === "**" && node.loops) continue;
     node = childOf(node, text, segments, pattern);
