@@ -10,6 +10,8 @@ const ESCAPES = new Set(["skip", "only", "todo"]);
 export interface SourceSyntax {
   /** What its imports, re-exports, `import()` and `new URL("./…", import.meta.url)` name, as written. */
   readonly imports: readonly string[];
+  /** Those of them that are still there when types are stripped. */
+  readonly runtimeImports: readonly string[];
   readonly hasDefaultExport: boolean;
   readonly hasReExport: boolean;
   /** `async`, `await` and `for await`: the lines on which they are. */
@@ -27,6 +29,7 @@ export function readSyntax(path: string): SourceSyntax {
   const lineOf = (node: ts.Node): number => file.getLineAndCharacterOfPosition(node.getStart()).line + 1;
   return {
     imports: nodes.flatMap((node) => importedBy(node) ?? []),
+    runtimeImports: nodes.filter((node) => !isTypeOnly(node)).flatMap((node) => importedBy(node) ?? []),
     hasDefaultExport: nodes.some(
       (node) => ts.isExportAssignment(node) || hasModifier(node, ts.SyntaxKind.DefaultKeyword),
     ),
@@ -57,6 +60,11 @@ function importedBy(node: ts.Node): string | undefined {
     return text !== undefined && /^\.\.?\/.*\.[jt]s$/.test(text) ? text : undefined;
   }
   return undefined;
+}
+
+function isTypeOnly(node: ts.Node): boolean {
+  if (ts.isImportDeclaration(node)) return node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+  return ts.isImportTypeNode(node) || (ts.isExportDeclaration(node) && node.isTypeOnly);
 }
 
 function isAsync(node: ts.Node): boolean {
