@@ -45,7 +45,7 @@ export class Device {
    * that what it granted, such as a lookup or an open file, was not taken.
    * @throws PosixError EINVAL if the answer does not fit the request, which then has failed with EIO
    */
-  send(reply: Reply): boolean {
+  send(reply: Pick<Reply, "buffer" | "length">): boolean {
     const result = writeFd(this.fd, reply.buffer, reply.length);
     if (result >= 0) return true;
     switch (-result) {

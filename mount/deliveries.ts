@@ -1,0 +1,71 @@
+/**
+ * Owns which notifications to kernels are still on their way, and the answers that wait for them (C1).
+ * One per mount thread, for all its mounts. Must never write to a device.
+ */
+
+/** Invalidations of entries may wait for a directory's lock in the kernel; those of inodes never do. */
+export type Lane = "inode" | "entry";
+
+interface Undelivered {
+  /** The mount whose kernel is told. */
+  readonly target: object;
+  /** The mount whose request made the change; undefined if none did. */
+  readonly cause: object | undefined;
+  readonly lane: Lane;
+  waiters: Waiter[] | undefined;
+}
+
+interface Waiter {
+  left: number;
+  readonly done: () => void;
+}
+
+export class Deliveries {
+  #lastTicket = 0;
+  readonly #undelivered = new Map<number, Undelivered>();
+
+  /** True while nothing is on its way: with a single mount of a book, always. */
+  get isIdle(): boolean {
+    return this.#undelivered.size === 0;
+  }
+
+  /** Registers a notification that is about to be handed to `target`'s writer. Returns its ticket. */
+  issue(target: object, cause: object | undefined, lane: Lane): number {
+    const ticket = ++this.#lastTicket;
+    this.#undelivered.set(ticket, { target, cause, lane, waiters: undefined });
+    return ticket;
+  }
+
+  /** The notification has reached the kernel, or never can. */
+  delivered(ticket: number): void {
+    const entry = this.#undelivered.get(ticket);
+    if (entry === undefined) return;
+    this.#undelivered.delete(ticket);
+    for (const waiter of entry.waiters ?? []) {
+      if (--waiter.left === 0) waiter.done();
+    }
+  }
+
+  /** The mount `target` is gone: what was on its way to it counts as delivered. */
+  abandon(target: object): void {
+    for (const [ticket, entry] of [...this.#undelivered]) {
+      if (entry.target === target) this.delivered(ticket);
+    }
+  }
+
+  /**
+   * Calls `done` once everything that `cause` has made is delivered: all of it, or the inode invalidations only.
+   * Returns false, and never calls it, when there is nothing to wait for.
+   */
+  whenDelivered(cause: object, lanes: "inode" | "all", done: () => void): boolean {
+    if (this.#undelivered.size === 0) return false;
+    const waiter: Waiter = { left: 0, done };
+    for (const entry of this.#undelivered.values()) {
+      if (entry.cause !== cause || (lanes === "inode" && entry.lane === "entry")) continue;
+      waiter.left++;
+      entry.waiters ??= [];
+      entry.waiters.push(waiter);
+    }
+    return waiter.left > 0;
+  }
+}

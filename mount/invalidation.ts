@@ -1,0 +1,67 @@
+/**
+ * Owns how one mount's kernel is told what others changed in the book: another mount, the API, the syncer. Only what
+ * that kernel knows is told, and never what it did itself. Must never write to the device.
+ */
+import type { Change } from "../lib/node.ts";
+import type { FileId } from "../schema/ids.ts";
+import type { Deliveries, Lane } from "./deliveries.ts";
+import { encodeInvalidateEntry, encodeInvalidateInode } from "./kernel/notify.ts";
+import { INVALIDATE_ENTRY_FLAG } from "./kernel/protocol.ts";
+import type { KernelLink } from "./kernel-link.ts";
+import type { Session } from "./session.ts";
+
+const WHOLE = { offset: 0, length: 0 } as const;
+const ATTRIBUTES_ONLY = { offset: -1, length: 0 } as const;
+
+export class Invalidation {
+  readonly #session: Session;
+  readonly #deliveries: Deliveries;
+  readonly #link: KernelLink;
+  readonly #stop: () => void;
+
+  constructor(session: Session, deliveries: Deliveries, link: KernelLink) {
+    this.#session = session;
+    this.#deliveries = deliveries;
+    this.#link = link;
+    this.#stop = session.worktree.onChange((change, origin) => {
+      if (origin !== session) this.tell(change, origin);
+    });
+  }
+
+  close(): void {
+    this.#stop();
+  }
+
+  /** This kernel's own pages of a node are wrong. */
+  refresh(nodeid: number): void {
+    this.#session.nodeIds.markStale(nodeid);
+    this.#send("inode", encodeInvalidateInode({ nodeid, ...WHOLE }), undefined);
+  }
+
+  /** Tells this kernel of a change that `origin` made. */
+  tell(change: Change, origin: object | undefined): void {
+    if (change.type === "entry") this.#tellEntry(change.parent, change.name, origin);
+    else this.#tellInode(change.fileId, change.type === "content", origin);
+  }
+
+  #tellInode(fileId: FileId, content: boolean, origin: object | undefined): void {
+    const nodeid = this.#session.nodeIds.knownNodeid(fileId);
+    if (nodeid === undefined) return;
+    if (content) this.#session.nodeIds.markStale(nodeid);
+    this.#send("inode", encodeInvalidateInode({ nodeid, ...(content ? WHOLE : ATTRIBUTES_ONLY) }), origin);
+  }
+
+  #tellEntry(parentId: FileId, name: string, origin: object | undefined): void {
+    const parent = this.#session.nodeIds.knownNodeid(parentId);
+    if (parent === undefined) return;
+    // The kernel's cached listing lies in the directory's pages.
+    this.#tellInode(parentId, true, origin);
+    const flags = this.#session.features?.expireOnly ? INVALIDATE_ENTRY_FLAG.EXPIRE_ONLY : 0;
+    this.#send("entry", encodeInvalidateEntry({ parent, name, flags }), origin);
+  }
+
+  #send(lane: Lane, bytes: Buffer, cause: object | undefined): void {
+    const ticket = this.#deliveries.issue(this.#session, cause, lane);
+    this.#link.notify({ lane, ticket, bytes });
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Writes one mount's notifications to its device, for a thread that does not serve mounts. Owns their order: one queue
+ * for each lane, as a name's invalidation may wait for a directory's lock in the kernel and must not hold up the pages'.
+ */
+import { sendNotificationAsync } from "./notify.ts";
+
+/** A notification as it came from the mount thread. */
+export interface NotifierMessage {
+  /** Messages of one lane keep their order; lanes do not wait for each other. */
+  readonly lane: string;
+  readonly ticket: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface NotifierOptions {
+  /** The device's descriptor, which must stay open until `close` has resolved. */
+  readonly fd: number;
+  /** Called with each ticket once the kernel has taken the notification, or never will. */
+  delivered(ticket: number): void;
+  onFault(error: unknown): void;
+}
+
+export class Notifier {
+  readonly #options: NotifierOptions;
+  readonly #lanes = new Map<string, Promise<void>>();
+  #gone = false;
+
+  constructor(options: NotifierOptions) {
+    this.#options = options;
+  }
+
+  send(message: NotifierMessage): void {
+    const before = this.#lanes.get(message.lane) ?? Promise.resolve();
+    this.#lanes.set(
+      message.lane,
+      before.then(() => this.#write(message)),
+    );
+  }
+
+  /** Writes nothing more; resolves when the descriptor is in nobody's hands here. */
+  async close(): Promise<void> {
+    this.#gone = true;
+    await Promise.all(this.#lanes.values());
+  }
+
+  async #write({ ticket, bytes }: NotifierMessage): Promise<void> {
+    if (!this.#gone) {
+      try {
+        const outcome = await sendNotificationAsync(this.#options.fd, Buffer.from(bytes));
+        if (outcome === "unmounted") this.#gone = true;
+      } catch (error) {
+        this.#options.onFault(error);
+      }
+    }
+    this.#options.delivered(ticket);
+  }
+}

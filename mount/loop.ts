@@ -1,0 +1,144 @@
+/**
+ * The mount thread's loop: waits for requests of all its mounts and for the doorbell, and answers one after the other.
+ * Synchronous: must never await, nor let what one request throws end the service of the others.
+ */
+import type { Doorbell } from "../lib/doorbell.ts";
+import { PollSet } from "../lib/poll-set.ts";
+import type { Device } from "./kernel/device.ts";
+import { Reply } from "./kernel/reply.ts";
+import { Request } from "./kernel/request.ts";
+import type { Session } from "./session.ts";
+
+/** Requests of one mount that are served before the others get their turn. */
+const BURST = 32;
+const FOR_EVER_MS = -1;
+const NOT_AT_ALL_MS = 0;
+
+export interface LoopOptions {
+  readonly doorbell: Doorbell;
+  /** The doorbell rang: look for messages (sessions that come and go, delivered notifications, the end). */
+  onDoorbell(): void;
+  /**
+   * Called whenever nothing waits to be done. Returns after how many milliseconds it wants to be called again even if
+   * nothing happens; -1: not before something does.
+   */
+  beforeWaiting(): number;
+  /** Told of what no request can be blamed for. */
+  onFault(error: unknown, operation: string): void;
+}
+
+export interface Mount {
+  readonly device: Device;
+  readonly session: Session;
+  /** The kernel has ended the mount. The session is closed; the device is the owner's to close. */
+  onEnd(): void;
+}
+
+export class Loop {
+  readonly #options: LoopOptions;
+  readonly #pollSet = new PollSet();
+  readonly #request = new Request();
+  readonly #reply = new Reply();
+  /** In the order of the poll set, after the doorbell. */
+  #mounts: Mount[] = [];
+  #running = false;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#pollSet.add(options.doorbell.fd);
+  }
+
+  /** Serves one more mount. To be called by what `run` calls, or before it. */
+  add(mount: Mount): void {
+    this.#pollSet.add(mount.device.fd);
+    this.#mounts = [...this.#mounts, mount];
+  }
+
+  /** Serves a mount no longer and closes its session. Its `onEnd` is not called. */
+  remove(session: Session): void {
+    const mount = this.#mounts.find((candidate) => candidate.session === session);
+    if (mount === undefined) return;
+    this.#pollSet.remove(mount.device.fd);
+    this.#mounts = this.#mounts.filter((candidate) => candidate !== mount);
+    session.close();
+  }
+
+  /** Makes `run` return after what it is doing. */
+  stop(): void {
+    this.#running = false;
+  }
+
+  /** Serves until `stop`. */
+  run(): void {
+    this.#running = true;
+    let busy = false;
+    while (this.#running) {
+      const waitMs = busy ? NOT_AT_ALL_MS : this.#rest();
+      this.#pollSet.wait(waitMs);
+      busy = false;
+      // What is served may add and remove mounts: the readiness of this round is that of these.
+      const mounts = this.#mounts;
+      const ready = mounts.map((_, index) => this.#pollSet.isReady(index + 1));
+      if (this.#pollSet.isReady(0)) this.#hear();
+      for (let index = 0; index < mounts.length && this.#running; index++) {
+        const mount = mounts[index] as Mount;
+        if (ready[index] && this.#mounts.includes(mount) && this.#serve(mount)) busy = true;
+      }
+    }
+  }
+
+  /** Answers some of a mount's requests. True if there may be more. */
+  #serve(mount: Mount): boolean {
+    for (let served = 0; served < BURST; served++) {
+      const received = this.#receive(mount);
+      if (received !== true) {
+        if (received === "unmounted") this.#end(mount);
+        return false;
+      }
+      try {
+        if (mount.session.handle(this.#request, this.#reply)) mount.device.send(this.#reply);
+      } catch (error) {
+        this.#options.onFault(error, this.#request.name);
+      }
+    }
+    return true;
+  }
+
+  /** A device that cannot be read will never be again: its mount counts as gone. */
+  #receive({ device }: Mount): boolean | "unmounted" {
+    try {
+      return device.receive(this.#request);
+    } catch (error) {
+      this.#options.onFault(error, "receive");
+      return "unmounted";
+    }
+  }
+
+  #end(mount: Mount): void {
+    this.remove(mount.session);
+    this.#guard("unmount", () => mount.onEnd());
+  }
+
+  #hear(): void {
+    this.#guard("doorbell", () => {
+      this.#options.doorbell.clear();
+      this.#options.onDoorbell();
+    });
+  }
+
+  #rest(): number {
+    let waitMs = FOR_EVER_MS;
+    this.#guard("rest", () => {
+      waitMs = this.#options.beforeWaiting();
+    });
+    return waitMs;
+  }
+
+  #guard(operation: string, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.onFault(error, operation);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/** GETATTR, SETATTR: stat(2), chmod(2), chown(2), utimensat(2), truncate(2) and ftruncate(2). */
+import type { AttributeChange, Node } from "../../lib/node.ts";
+import { PosixError } from "../../schema/errors.ts";
+import { decodeGetattr, decodeSetattr, type SetattrBody } from "../kernel/decode-attributes.ts";
+import { FATTR } from "../kernel/protocol.ts";
+import type { Reply } from "../kernel/reply.ts";
+import type { Request } from "../kernel/request.ts";
+import { CONTROL_TTL_SECONDS, TTL_SECONDS } from "../kernel-view.ts";
+import { isControlNodeid } from "../node-ids.ts";
+import type { FileHandle } from "../open-handle.ts";
+import { modeWithoutPrivileges } from "../privileges.ts";
+import type { RequestActor } from "../request-actor.ts";
+import type { Session } from "../session.ts";
+
+const PERMISSION_BITS = 0o7777;
+
+export function getattr(session: Session, request: Request, reply: Reply): boolean {
+  const { nodeid } = request;
+  const { fh } = decodeGetattr(request);
+  if (isControlNodeid(nodeid)) return getControlAttributes(session, nodeid, fh, reply);
+  const handle = fh === undefined ? undefined : session.handles.get(fh);
+  const node = handle?.kind === "file" ? session.fileOf(handle).node() : session.nodeOf(nodeid);
+  reply.attributes(session.attributesOf(node), TTL_SECONDS);
+  return true;
+}
+
+function getControlAttributes(
+  session: Session,
+  nodeid: number,
+  fh: number | undefined,
+  reply: Reply,
+): boolean {
+  const { attributes } = session.view;
+  const handle = fh === undefined ? undefined : session.handles.get(fh);
+  if (handle?.kind === "control") session.control.attributesOf(handle.snapshot, attributes);
+  else session.control.attributes(nodeid, attributes);
+  reply.attributes(attributes, CONTROL_TTL_SECONDS);
+  return true;
+}
+
+export function setattr(session: Session, request: Request, reply: Reply): boolean {
+  session.requireWritable();
+  const { nodeid } = request;
+  if (isControlNodeid(nodeid)) throw new PosixError("EROFS", "The control files are read-only.");
+  const body = decodeSetattr(request);
+  const handle = body.fh === undefined ? undefined : session.fileHandle(body.fh);
+  const actor = session.actor(request);
+  const node = change({ session, nodeid, body, handle, actor });
+  reply.attributes(session.attributesOf(node), TTL_SECONDS);
+  return session.parked.afterDelivery(request, reply, "inode");
+}
+
+interface Setting {
+  readonly session: Session;
+  readonly nodeid: number;
+  readonly body: SetattrBody;
+  readonly handle: FileHandle | undefined;
+  readonly actor: RequestActor;
+}
+
+function change({ session, nodeid, body, handle, actor }: Setting): Node {
+  const truncatesHandle = handle !== undefined && (body.valid & FATTR.SIZE) !== 0;
+  if (truncatesHandle) {
+    session.fileOf(handle).truncate(body.size, actor);
+    handle.actor = actor;
+    handle.wrote = true;
+  }
+  const asked = attributeChange(body);
+  if (truncatesHandle) delete asked.size;
+  if ((body.valid & FATTR.KILL_SUIDGID) !== 0 && asked.mode === undefined) {
+    const mode = modeWithoutPrivileges(currentNode(session, nodeid, handle).mode);
+    if (mode !== undefined) asked.mode = mode;
+  }
+  if (truncatesHandle && Object.keys(asked).length === 0) return session.fileOf(handle).node();
+  // With nothing to change, as in chown(path, -1, -1), only the ctime moves.
+  return session.worktree.setAttributes(currentNode(session, nodeid, handle).fileId, asked, actor);
+}
+
+function currentNode(session: Session, nodeid: number, handle: FileHandle | undefined): Node {
+  return handle === undefined ? session.nodeOf(nodeid) : session.fileOf(handle).node();
+}
+
+function attributeChange(body: SetattrBody): {
+  -readonly [Key in keyof AttributeChange]: AttributeChange[Key];
+} {
+  const { valid } = body;
+  const asked: { -readonly [Key in keyof AttributeChange]: AttributeChange[Key] } = {};
+  if (valid & FATTR.MODE) asked.mode = body.mode & PERMISSION_BITS;
+  if (valid & FATTR.UID) asked.uid = body.uid;
+  if (valid & FATTR.GID) asked.gid = body.gid;
+  if (valid & FATTR.SIZE) asked.size = body.size;
+  if (valid & FATTR.ATIME_NOW) asked.atime = "now";
+  else if (valid & FATTR.ATIME)
+    asked.atime = { seconds: body.atimeSeconds, nanoseconds: body.atimeNanoseconds };
+  if (valid & FATTR.MTIME_NOW) asked.mtime = "now";
+  else if (valid & FATTR.MTIME)
+    asked.mtime = { seconds: body.mtimeSeconds, nanoseconds: body.mtimeNanoseconds };
+  return asked;
+}

@@ -1,0 +1,69 @@
+/**
+ * FLUSH, FSYNC, FSYNCDIR, SYNCFS: the points at which a draft is committed: close(2), fsync(2), fdatasync(2). What a
+ * commit is refused with is what the caller gets.
+ */
+import { decodeFlush, decodeFsync } from "../kernel/decode-open-files.ts";
+import type { Reply } from "../kernel/reply.ts";
+import type { Request } from "../kernel/request.ts";
+import type { FileHandle } from "../open-handle.ts";
+import type { RequestActor } from "../request-actor.ts";
+import type { Session } from "../session.ts";
+
+/** Comes at every close of every duplicate of a descriptor that could write. */
+export function flush(session: Session, request: Request, reply: Reply): boolean {
+  return commit({ session, request, reply, fh: decodeFlush(request).fh, durable: false });
+}
+
+export function fsync(session: Session, request: Request, reply: Reply): boolean {
+  return commit({ session, request, reply, fh: decodeFsync(request).fh, durable: true });
+}
+
+/** fsync(2) of a directory: what was made, removed and renamed in it is durable. */
+export function fsyncdir(session: Session, _request: Request, reply: Reply): boolean {
+  if (!session.readOnly) session.worktree.sync();
+  reply.ok();
+  return true;
+}
+
+/** syncfs(2). */
+export function syncfs(session: Session, _request: Request, reply: Reply): boolean {
+  if (!session.readOnly) session.worktree.sync();
+  reply.ok();
+  return true;
+}
+
+interface Commit {
+  readonly session: Session;
+  readonly request: Request;
+  readonly reply: Reply;
+  readonly fh: number;
+  readonly durable: boolean;
+}
+
+function commit({ session, request, reply, fh, durable }: Commit): boolean {
+  const handle = session.handles.get(fh);
+  if (handle.kind === "file" && !session.readOnly && (handle.writable || durable)) {
+    const file = session.fileOf(handle);
+    const actor = committerOf(session, handle, request);
+    const outcome = file.commit(actor, { durable });
+    // The book tells of commits; scratch has none.
+    if (outcome === "unchanged" && handle.wrote)
+      session.tellSiblings({ type: "content", fileId: file.fileId });
+    handle.wrote = false;
+    handle.actor = actor;
+    // What is written through mmap after this is saved when the process may be gone: note its name while it is here.
+    if (outcome === "unchanged" && handle.writable) actor.capture();
+  }
+  reply.ok();
+  return session.parked.afterDelivery(request, reply, "all");
+}
+
+/**
+ * Who is behind a commit: who wrote, if that process is still there, else who closes. A fresh look at the process, as a
+ * shell that opened a file has become another program since.
+ */
+function committerOf(session: Session, handle: FileHandle, request: Request): RequestActor {
+  const writer = handle.actor;
+  const another = handle.wrote && writer.tid !== request.pid;
+  return another && writer.command() !== "" ? writer : session.actor(request);
+}

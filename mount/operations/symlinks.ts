@@ -1,0 +1,24 @@
+/** SYMLINK, READLINK. */
+import { PosixError } from "../../schema/errors.ts";
+import { decodeSymlink } from "../kernel/decode-names.ts";
+import type { Reply } from "../kernel/reply.ts";
+import type { Request } from "../kernel/request.ts";
+import { newName } from "../names.ts";
+import { isControlNodeid } from "../node-ids.ts";
+import type { Session } from "../session.ts";
+
+export function symlink(session: Session, request: Request, reply: Reply): boolean {
+  const { name: given, nameBytes, target } = decodeSymlink(request);
+  const name = newName(session, request.nodeid, given, nameBytes);
+  const parent = session.nodeIds.fileIdOf(request.nodeid);
+  // The book may keep the target; the request's buffer is about to hold the next request.
+  const kept = Uint8Array.prototype.slice.call(target);
+  session.answerEntry(reply, session.worktree.makeSymlink(parent, name, kept, session.actor(request)));
+  return true;
+}
+
+export function readlink(session: Session, request: Request, reply: Reply): boolean {
+  if (isControlNodeid(request.nodeid)) throw new PosixError("EINVAL");
+  reply.bytes(session.worktree.readSymlink(session.nodeIds.fileIdOf(request.nodeid)));
+  return true;
+}

@@ -1,0 +1,51 @@
+// R7: the log names the process behind a write as its user knows it.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { Worker } from "node:worker_threads";
+import { commandOf, processIdOf } from "../../mount/process-names.ts";
+import { RequestActor } from "../../mount/request-actor.ts";
+import { parseAgentName } from "../../schema/ids.ts";
+
+test("R7: a command is argv[0] without its directory, not the kernel's name for a thread", () => {
+  assert.equal(commandOf(process.pid), process.argv0.replace(/.*\//, ""));
+  assert.notEqual(readFileSync("/proc/self/comm", "utf8").trim(), "");
+});
+
+test("R7: a thread counts as its process", async () => {
+  const worker = new Worker(
+    `const { parentPort } = require("node:worker_threads");
+     parentPort.postMessage(Number(require("node:fs").readlinkSync("/proc/thread-self").replace(/.*[/]/, "")));
+     setInterval(() => {}, 1000);`,
+    { eval: true },
+  );
+  try {
+    const [tid] = (await once(worker, "message")) as [number];
+    assert.notEqual(tid, process.pid);
+    assert.equal(processIdOf(tid), process.pid);
+    assert.equal(commandOf(tid), commandOf(process.pid));
+  } finally {
+    await worker.terminate();
+  }
+});
+
+test("R7: the kernel's own writeback has no process", () => {
+  assert.equal(processIdOf(0), 0);
+  assert.equal(commandOf(0), "");
+});
+
+test("R7: what was captured while the process was there stays when it is gone", async () => {
+  const child = spawn("sleep", ["60"], { stdio: "ignore" });
+  await once(child, "spawn");
+  const [agent, pid] = [parseAgentName("alice"), child.pid as number];
+  const captured = new RequestActor(agent, {}, { uid: 1, gid: 2, pid });
+  const late = new RequestActor(agent, {}, { uid: 1, gid: 2, pid });
+  captured.capture();
+  child.kill("SIGKILL");
+  await once(child, "exit");
+  assert.deepEqual([captured.pid, captured.command()], [pid, "sleep"]);
+  assert.deepEqual([late.pid, late.command()], [pid, ""]);
+});
