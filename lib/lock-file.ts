@@ -1,0 +1,42 @@
+/**
+ * Owns D1: exactly one process owns a store, by flock(2) on a file that names the owner. The lock dies with its process,
+ * so a file left by a killed one locks nothing.
+ */
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { PfsError } from "../schema/errors.ts";
+import { tryLockExclusive } from "./libc.ts";
+
+/** A held lock. */
+export class LockFile {
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /**
+   * @throws PfsError STORE_BUSY naming the owner's process id
+   */
+  static acquire(path: string, storeDirectory: string): LockFile {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    try {
+      if (!tryLockExclusive(fd)) {
+        const owner = readFileSync(path, "utf8").trim();
+        const who = /^[0-9]+$/.test(owner) ? `process ${owner}` : "another process";
+        throw new PfsError("STORE_BUSY", `The store ${storeDirectory} is in use by ${who}.`, {
+          hint: "Let the pfs command talk to that daemon, stop it with `pfs stop`, or name another store with --store.",
+        });
+      }
+      ftruncateSync(fd, 0);
+      writeSync(fd, `${process.pid}\n`, 0);
+      return new LockFile(fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  release(): void {
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Owns the store's SQLite schema: numbered SQL files applied on open, each in a transaction of its own. Must never
+ * touch a database of a version it does not know.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import type { Database } from "better-sqlite3";
+import { PfsError } from "../schema/errors.ts";
+
+/** Marks the file as ours in SQLite's header (`PRAGMA application_id`): "pfs1". */
+export const APPLICATION_ID = 0x70667331;
+
+const directory = new URL("../schema/migrations/", import.meta.url);
+const fileName = /^(\d{4})-[a-z0-9-]+\.sql$/;
+
+interface Migration {
+  readonly version: number;
+  readonly sql: string;
+}
+
+function readMigrations(): Migration[] {
+  const migrations: Migration[] = [];
+  for (const name of readdirSync(directory).sort()) {
+    const match = fileName.exec(name);
+    if (match === null) continue;
+    migrations.push({ version: Number(match[1]), sql: readFileSync(new URL(name, directory), "utf8") });
+  }
+  return migrations;
+}
+
+/**
+ * Brings the database to the newest version that this program knows.
+ * @throws PfsError UNSUPPORTED_VERSION for a newer one
+ */
+export function migrate(database: Database, file: string): void {
+  const migrations = readMigrations();
+  const newest = migrations.at(-1)?.version ?? 0;
+  const present = database.pragma("user_version", { simple: true }) as number;
+  if (present > newest) {
+    throw new PfsError(
+      "UNSUPPORTED_VERSION",
+      `The store ${file} has schema version ${present}; this pfs knows up to ${newest}.`,
+      { hint: "Upgrade pfs. The store was left as it is." },
+    );
+  }
+  for (const { version, sql } of migrations) {
+    if (version <= present) continue;
+    database.transaction(() => {
+      database.exec(sql);
+      database.pragma(`application_id = ${APPLICATION_ID}`);
+      database.pragma(`user_version = ${version}`);
+    })();
+  }
+}

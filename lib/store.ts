@@ -1,0 +1,269 @@
+/**
+ * Owns a store: its directory, its SQLite connection and the transactions on it. One process owns it and one thread in
+ * that process writes it (D1). Must never know what the tables mean.
+ */
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statfsSync,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
+import { PfsError } from "../schema/errors.ts";
+import { LockFile } from "./lock-file.ts";
+import { APPLICATION_ID, migrate } from "./migrations.ts";
+import { passStep } from "./step.ts";
+
+const SQLITE_MAGIC = "SQLite format 3\0";
+const SPACE_CHECK_INTERVAL_MS = 100;
+/** Free space that writes leave on the store's disk, so that the database can always be closed in order. */
+const DEFAULT_RESERVE_BYTES = 16 * 1024 * 1024;
+const RESERVE_SHARE = 0.02;
+
+export interface StoreOptions {
+  /** Make the directory and an empty store when there is none. Default true. */
+  readonly create?: boolean;
+  /** Bytes to leave free on the disk; default 16 MiB, on small disks 2 % of them. */
+  readonly reserveBytes?: number;
+}
+
+export class Store {
+  readonly directory: string;
+  readonly database: Sqlite.Database;
+  /** Owner of what has no owner of its own: the user and group of the store's directory. */
+  readonly ownerUid: number;
+  readonly ownerGid: number;
+  readonly #lock: LockFile;
+  readonly #reserveBytes: number | undefined;
+  readonly #begin: Sqlite.Statement;
+  readonly #beginWrite: Sqlite.Statement;
+  readonly #commit: Sqlite.Statement;
+  readonly #rollback: Sqlite.Statement;
+  #state: "idle" | "reading" | "writing" = "idle";
+  #afterCommit: (() => void)[] = [];
+  #afterRollback: (() => void)[] = [];
+  #walFd: number | undefined;
+  #spaceCheckedAt = Number.NEGATIVE_INFINITY;
+  #spaceLeftBytes = 0;
+
+  private constructor(directory: string, database: Sqlite.Database, lock: LockFile, reserveBytes?: number) {
+    this.directory = directory;
+    this.database = database;
+    this.#lock = lock;
+    this.#reserveBytes = reserveBytes;
+    const owner = statSync(directory);
+    this.ownerUid = owner.uid;
+    this.ownerGid = owner.gid;
+    this.#begin = database.prepare("BEGIN");
+    this.#beginWrite = database.prepare("BEGIN IMMEDIATE");
+    this.#commit = database.prepare("COMMIT");
+    this.#rollback = database.prepare("ROLLBACK");
+  }
+
+  /**
+   * Opens the store in `directory` as its one owner.
+   * @throws PfsError STORE_BUSY, STORE_DAMAGED, UNSUPPORTED_VERSION, NOT_FOUND (with `create: false`)
+   */
+  static open(directory: string, options: StoreOptions = {}): Store {
+    const file = join(directory, "pfs.db");
+    if (options.create === false && !existsSync(file)) {
+      throw new PfsError("NOT_FOUND", `There is no store in ${directory}.`, {
+        hint: "Make a book with `pfs init BOOK`, or name another store with --store.",
+      });
+    }
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const lock = LockFile.acquire(join(directory, "lock"), directory);
+    let database: Sqlite.Database | undefined;
+    try {
+      for (const name of ["objects", "drafts", "scratch", "conflicts"]) {
+        mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
+      }
+      refuseDamaged(file);
+      database = openDatabase(file);
+      return new Store(directory, database, lock, options.reserveBytes);
+    } catch (error) {
+      database?.close();
+      lock.release();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.rest();
+    if (this.#walFd !== undefined) closeSync(this.#walFd);
+    this.database.close();
+    this.#lock.release();
+  }
+
+  /** Makes sure that the reads that follow see one state and cost no locking each; {@link rest} ends it. */
+  read(): void {
+    if (this.#state !== "idle") return;
+    this.#begin.run();
+    this.#state = "reading";
+  }
+
+  /** Ends a read transaction, so that the write-ahead log can start over. To be called before waiting for work. */
+  rest(): void {
+    if (this.#state !== "reading") return;
+    this.#commit.run();
+    this.#state = "idle";
+  }
+
+  /**
+   * Runs `body` in one transaction; within another one it simply takes part in that. What it throws undoes all.
+   */
+  transaction<Result>(body: () => Result): Result {
+    if (this.#state === "writing") return body();
+    // As the only writer this connection always sees the newest state, so a read transaction can become a write one.
+    if (this.#state === "idle") this.#beginWrite.run();
+    this.#state = "writing";
+    let result: Result;
+    try {
+      passStep("transaction.begun");
+      result = body();
+      this.#commit.run();
+    } catch (error) {
+      this.#undo();
+      throw error;
+    }
+    this.#state = "idle";
+    passStep("transaction.committed");
+    const hooks = this.#afterCommit;
+    if (hooks.length > 0 || this.#afterRollback.length > 0) {
+      this.#afterCommit = [];
+      this.#afterRollback = [];
+      for (const hook of hooks) hook();
+    }
+    return result;
+  }
+
+  /** Within {@link transaction}. */
+  get isWriting(): boolean {
+    return this.#state === "writing";
+  }
+
+  /** Runs `hook` once the transaction under way is committed; not at all if it is undone. */
+  afterCommit(hook: () => void): void {
+    this.#afterCommit.push(hook);
+  }
+
+  /** Runs `hook` if the transaction under way is undone. */
+  afterRollback(hook: () => void): void {
+    this.#afterRollback.push(hook);
+  }
+
+  #undo(): void {
+    this.#state = "idle";
+    // SQLite has already rolled back by itself after some errors (a full disk, for one).
+    if (this.database.inTransaction) this.#rollback.run();
+    const hooks = this.#afterRollback;
+    this.#afterCommit = [];
+    this.#afterRollback = [];
+    for (const hook of hooks) hook();
+  }
+
+  /** Makes everything committed so far durable on disk: what `synchronous=FULL` does after a commit. */
+  sync(): void {
+    const fd = this.walFd();
+    if (fd !== undefined) fdatasyncSync(fd);
+  }
+
+  /** A descriptor of the write-ahead log, for a sync from another thread; undefined while there is none. */
+  walFd(): number | undefined {
+    const path = join(this.directory, "pfs.db-wal");
+    if (this.#walFd === undefined && existsSync(path)) this.#walFd = openSync(path, "r");
+    return this.#walFd;
+  }
+
+  /**
+   * Refuses early what would fill the disk.
+   * @throws PfsError FULL when fewer than `bytes` and the reserve are left
+   */
+  checkSpace(bytes: number): void {
+    const now = performance.now();
+    if (now - this.#spaceCheckedAt > SPACE_CHECK_INTERVAL_MS || bytes > this.#spaceLeftBytes) {
+      const disk = statfsSync(this.directory);
+      const reserve =
+        this.#reserveBytes ?? Math.min(DEFAULT_RESERVE_BYTES, disk.blocks * disk.bsize * RESERVE_SHARE);
+      this.#spaceLeftBytes = disk.bavail * disk.bsize - reserve;
+      this.#spaceCheckedAt = now;
+    }
+    if (bytes > this.#spaceLeftBytes) {
+      throw new PfsError("FULL", `The disk of the store ${this.directory} is full.`, {
+        hint: "Free some space on it; what was saved so far is safe and readable.",
+      });
+    }
+    this.#spaceLeftBytes -= bytes;
+  }
+}
+
+function openDatabase(file: string): Sqlite.Database {
+  let database: Sqlite.Database | undefined;
+  try {
+    database = new Sqlite(file);
+    const isNew = (database.pragma("schema_version", { simple: true }) as number) === 0;
+    if (!isNew && database.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
+      throw new PfsError("STORE_DAMAGED", `${file} is a SQLite database, but not a store of pfs.`, {
+        hint: "Name another store with --store. The file was left as it is.",
+      });
+    }
+    if (isNew) database.pragma("page_size = 8192");
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = NORMAL");
+    database.pragma("wal_autocheckpoint = 0");
+    database.pragma("foreign_keys = ON");
+    database.pragma("trusted_schema = OFF");
+    database.pragma("cache_size = -16384");
+    migrate(database, file);
+    return database;
+  } catch (error) {
+    database?.close();
+    const code = (error as { code?: unknown }).code;
+    if (code === "SQLITE_NOTADB" || (typeof code === "string" && code.startsWith("SQLITE_CORRUPT"))) {
+      throw damaged(file, (error as Error).message, error);
+    }
+    throw error;
+  }
+}
+
+/** Looks at the file as bytes, before SQLite could write to it. */
+function refuseDamaged(file: string): void {
+  if (!existsSync(file)) return;
+  const fd = openSync(file, "r");
+  try {
+    const sizeBytes = fstatSync(fd).size;
+    if (sizeBytes === 0) return;
+    const header = Buffer.alloc(100);
+    const length = readSync(fd, header, 0, 100, 0);
+    if (length < 100 || header.toString("latin1", 0, 16) !== SQLITE_MAGIC) {
+      throw damaged(file, "it does not begin as a SQLite database does");
+    }
+    // https://www.sqlite.org/fileformat2.html#the_database_header: page size at 16, page count at 28, valid while the
+    // change counter (24) equals version-valid-for (92). A write-ahead log may hold what the file lacks.
+    const wal = `${file}-wal`;
+    if (existsSync(wal) && statSync(wal).size > 0) return;
+    const declared = header.readUInt16BE(16);
+    const pageBytes = declared === 1 ? 65536 : declared;
+    if (
+      header.readUInt32BE(24) === header.readUInt32BE(92) &&
+      header.readUInt32BE(28) * pageBytes > sizeBytes
+    ) {
+      throw damaged(file, `it is cut short: ${sizeBytes} of ${header.readUInt32BE(28) * pageBytes} bytes`);
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function damaged(file: string, what: string, cause?: unknown): PfsError {
+  return new PfsError("STORE_DAMAGED", `The store's database ${file} is damaged: ${what}.`, {
+    hint: "It was left as it is. Restore it from a backup, or name another store with --store.",
+    cause,
+  });
+}

@@ -1,0 +1,262 @@
+/**
+ * Owns one file that somebody has open: its bytes as its users see them (committed, or the draft that all its handles
+ * share), its attributes while they are not yet saved, and why a save of it was refused. One object per file, however
+ * many handles there are. Must never write the journal; save.ts does.
+ */
+import type { PfsError } from "../../schema/errors.ts";
+import type { BlobHash, FileId } from "../../schema/ids.ts";
+import { INLINE_MAX_BYTES } from "../blobs.ts";
+import {
+  type Content,
+  type Draft,
+  FileDraft,
+  InlineContent,
+  MemoryDraft,
+  ObjectContent,
+} from "../content.ts";
+import { type Actor, FileType, type Node } from "../node.ts";
+import { now, type Time } from "../time.ts";
+import { releaseFile, saveFile } from "./save.ts";
+import type { Tree } from "./tree.ts";
+
+/** Attributes of a file as its users see them. */
+export interface FileAttributes {
+  mode: number;
+  uid: number;
+  gid: number;
+  atime: Time | undefined;
+  mtime: Time;
+  ctime: Time;
+}
+
+/** `tracked`: in the journal, or will be at its first save. `orphan`: has no name any more and is never saved. */
+export type FileState = "tracked" | "scratch" | "orphan";
+
+const FIRST_DRAFT_BYTES = 16 * 1024;
+let versions = 0;
+
+export class OpenFile {
+  fileId: FileId;
+  parent: FileId;
+  name: string;
+  state: FileState;
+  /** Hash of the committed version that the bytes here began with; null for a file that was never saved. */
+  hash: BlobHash | null;
+  attributes: FileAttributes;
+  /** There is something that the journal does not have yet. */
+  dirty = false;
+  /** Its modification time was set by somebody, so that a save does not replace it. */
+  mtimeIsSet = false;
+  /** A save was refused for good; every later one gets the same answer. */
+  refused: PfsError | undefined;
+  /** Differs whenever the bytes differ from what they were. */
+  version = ++versions;
+  /** Who wrote last, for a save that nobody waits for. */
+  lastWriter: Actor | undefined;
+  handles = 1;
+  readonly #tree: Tree;
+  #content: Content | undefined;
+  #committedSize: number;
+
+  constructor(
+    tree: Tree,
+    place: { fileId: FileId; parent: FileId; name: string },
+    state: FileState,
+    start: OpenStart,
+  ) {
+    this.#tree = tree;
+    this.fileId = place.fileId;
+    this.parent = place.parent;
+    this.name = place.name;
+    this.state = state;
+    this.hash = start.hash;
+    this.attributes = start.attributes;
+    this.#content = start.content;
+    this.#committedSize = start.size;
+  }
+
+  get size(): number {
+    return this.#content?.size ?? this.#committedSize;
+  }
+
+  /** The draft, if there is one. */
+  get draft(): Draft | undefined {
+    const content = this.#content;
+    return content instanceof MemoryDraft || content instanceof FileDraft ? content : undefined;
+  }
+
+  node(): Node {
+    if (this.state === "scratch") return this.#tree.get(this.fileId) as Node;
+    const { mode, uid, gid, mtime, ctime } = this.attributes;
+    const atime = this.attributes.atime ?? mtime;
+    return {
+      fileId: this.fileId,
+      parent: this.state === "orphan" ? (0 as FileId) : this.parent,
+      mode,
+      nlink: this.state === "orphan" ? 0 : 1,
+      uid,
+      gid,
+      size: this.size,
+      atimeSeconds: atime.seconds,
+      atimeNanoseconds: atime.nanoseconds,
+      mtimeSeconds: mtime.seconds,
+      mtimeNanoseconds: mtime.nanoseconds,
+      ctimeSeconds: ctime.seconds,
+      ctimeNanoseconds: ctime.nanoseconds,
+      hash: this.hash ?? undefined,
+      tracked: this.state === "tracked" && this.hash !== null,
+    };
+  }
+
+  /**
+   * Copies bytes from `offset` on into `target`; returns how many, 0 at the end.
+   * @throws PfsError CORRUPT
+   */
+  read(offset: number, target: Uint8Array): number {
+    return this.content().read(offset, target);
+  }
+
+  /** @throws PfsError TOO_LARGE, FULL, or why an earlier save was refused */
+  write(offset: number, bytes: Uint8Array, actor: Actor): void {
+    const draft = this.#draftFor(offset + bytes.byteLength, bytes.byteLength);
+    draft.write(offset, bytes);
+    this.#changed(actor);
+  }
+
+  /** @throws as {@link write} */
+  truncate(size: number, actor: Actor): void {
+    if (size === 0 && this.draft === undefined && this.state !== "scratch")
+      this.#replaceContent(new InlineContent(EMPTY));
+    const draft = this.#draftFor(size, 0);
+    draft.truncate(size);
+    this.#changed(actor);
+  }
+
+  /** fallocate(2). @throws as {@link write} */
+  allocate(mode: number, offset: number, length: number, actor: Actor): void {
+    const draft = this.#draftFor(offset + length, length);
+    draft.allocate(mode, offset, length);
+    this.#changed(actor);
+  }
+
+  /** lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4). @throws PosixError ENXIO */
+  seek(offset: number, whence: number): number {
+    return this.content().seek(offset, whence);
+  }
+
+  /**
+   * Saves what is not saved yet.
+   * @param options.durable also against power loss (fsync)
+   * @throws PfsError CONFLICT and others: then nothing of the journal changed
+   */
+  commit(actor: Actor, options: { durable: boolean }): "committed" | "unchanged" {
+    return saveFile(this.#tree, this, actor, options);
+  }
+
+  retain(): void {
+    this.handles++;
+  }
+
+  /** Gives up one handle; the last one saves what is left (a late write through mmap) and frees the bytes. */
+  release(actor: Actor): void {
+    this.handles--;
+    if (this.handles > 0) return;
+    try {
+      releaseFile(this.#tree, this, this.lastWriter ?? actor);
+    } finally {
+      this.#content?.close();
+      this.#content = undefined;
+    }
+  }
+
+  /** A file that holds exactly these committed bytes; undefined for small files and drafts. */
+  backingFd(): number | undefined {
+    return this.content() instanceof ObjectContent ? this.#content?.fd : undefined;
+  }
+
+  /** The bytes as they are. */
+  content(): Content {
+    this.#content ??= this.#tree.openContent(this);
+    return this.#content;
+  }
+
+  /** Puts committed or converted bytes in the place of what was there. */
+  replaceContent(content: Content | undefined, size: number): void {
+    if (content !== this.#content) this.#content?.close();
+    this.#content = content;
+    this.#committedSize = size;
+  }
+
+  /** To be called when someone else has committed another version of this file, while there is no draft here. */
+  reload(hash: BlobHash, size: number, attributes: FileAttributes): void {
+    this.replaceContent(undefined, size);
+    this.hash = hash;
+    this.attributes = attributes;
+    this.version = ++versions;
+  }
+
+  #replaceContent(content: Content): void {
+    this.replaceContent(content, content.size);
+  }
+
+  #changed(actor: Actor): void {
+    const time = now();
+    this.attributes.mtime = time;
+    this.attributes.ctime = time;
+    this.mtimeIsSet = false;
+    this.lastWriter = actor;
+    this.version = ++versions;
+    if (this.state === "tracked") this.dirty = true;
+  }
+
+  /** The draft, made from the committed bytes if there is none, and moved to a file when it grows out of memory. */
+  #draftFor(end: number, added: number): Draft {
+    if (this.refused !== undefined) throw this.refused;
+    if (this.state !== "scratch" && end > this.#tree.book.fileSizeLimitBytes) throw this.#tree.tooLarge(this);
+    this.#tree.store.checkSpace(added);
+    const draft = this.draft;
+    if (draft instanceof FileDraft) return draft;
+    if (draft instanceof MemoryDraft && end <= INLINE_MAX_BYTES) return draft;
+    const made = this.#makeDraft(end);
+    this.#replaceContent(made);
+    return made;
+  }
+
+  #makeDraft(end: number): Draft {
+    const content = this.content();
+    if (content instanceof ObjectContent)
+      return this.#tree.scratchFiles.copyDraft(this.#tree.blobs.objectPath(this.hash as BlobHash));
+    if (content instanceof FileDraft) return content;
+    const bytes = (content as InlineContent | MemoryDraft).bytes;
+    if (end <= INLINE_MAX_BYTES) return new MemoryDraft(bytes, FIRST_DRAFT_BYTES);
+    const draft = this.#tree.scratchFiles.createDraft();
+    if (bytes.byteLength > 0) draft.write(0, bytes);
+    return draft;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** What an open file begins with. */
+export interface OpenStart {
+  readonly hash: BlobHash | null;
+  /** Bytes, where `content` comes later. */
+  readonly size: number;
+  readonly attributes: FileAttributes;
+  readonly content: Content | undefined;
+}
+
+/** The attributes of a node, to be changed. */
+export function attributesOf(node: Node): FileAttributes {
+  const mtime = { seconds: node.mtimeSeconds, nanoseconds: node.mtimeNanoseconds };
+  const atime = { seconds: node.atimeSeconds, nanoseconds: node.atimeNanoseconds };
+  const sameTimes = atime.seconds === mtime.seconds && atime.nanoseconds === mtime.nanoseconds;
+  return {
+    mode: (node.mode & ~FileType.mask) | FileType.file,
+    uid: node.uid,
+    gid: node.gid,
+    atime: sameTimes ? undefined : atime,
+    mtime,
+    ctime: { seconds: node.ctimeSeconds, nanoseconds: node.ctimeNanoseconds },
+  };
+}

@@ -1,0 +1,235 @@
+/**
+ * Owns moves within the book: a file, a whole directory, two that change places. Each file keeps its file id and its
+ * history; in the log each is two rows, from and to. All of one rename is one transaction.
+ */
+import { PfsError } from "../../schema/errors.ts";
+import type { FileId } from "../../schema/ids.ts";
+import type { TreePath } from "../../schema/paths.ts";
+import type { JournalRow } from "../journal.ts";
+import { type Actor, type Identity, isDirectory, type Node } from "../node.ts";
+import { now, toNanoseconds } from "../time.ts";
+import type { Place } from "./create.ts";
+import { JournalMode } from "./node-rows.ts";
+import type { OpenFile } from "./open-file.ts";
+import { removeLocal, settle } from "./remove.ts";
+import { commitOpen, dropReplaced, placeOpenFile, type Rename } from "./rename.ts";
+import { commitOver } from "./rename-border.ts";
+import type { Tree } from "./tree.ts";
+
+interface Move {
+  readonly row: JournalRow;
+  readonly to: TreePath;
+  /** Directory that holds it afterwards. */
+  readonly parent: FileId;
+}
+
+/** Moves a tracked file to a valid name. */
+export function moveTracked(tree: Tree, rename: Rename, actor: Actor): Identity[] {
+  const { from, to, source } = rename;
+  const startedMs = performance.now();
+  commitOpen(tree, from, actor);
+  const time = now();
+  const path = tree.pathOf(from.parent, from.name);
+  const newborn = tree.newborn(to.parent, to.name);
+  tree.store.transaction(() => {
+    if (newborn !== undefined) {
+      tree.removeNewborn(newborn);
+      tree.store.afterRollback(() => tree.addNewborn(newborn));
+    }
+    const row = tree.journal.get(path) as JournalRow;
+    if (rename.replaced !== undefined && newborn === undefined && !rename.replaced.tracked)
+      removeLocal(tree, to, time);
+    applyMoves(tree, [{ row, to: tree.pathOf(to.parent, to.name), parent: to.parent }], actor, startedMs);
+    tree.touchDirectory(from.parent, time, actor);
+    tree.touchDirectory(to.parent, time, actor);
+  });
+  const identities = rename.replaced === undefined ? [] : dropReplaced(tree, rename.replaced, actor);
+  placeOpenFile(tree, source.fileId, to);
+  return identities;
+}
+
+/** Moves a file that was never saved: over nothing it just gets another name, over a file it is a save of that file. */
+export function moveNewborn(tree: Tree, rename: Rename, file: OpenFile, actor: Actor): Identity[] {
+  const { from, to, replaced } = rename;
+  const path = tree.pathOf(to.parent, to.name);
+  const vacated = tree.journal.get(path);
+  const replacedNewborn = tree.newborn(to.parent, to.name);
+  if (
+    vacated !== undefined ||
+    (replaced !== undefined && replacedNewborn === undefined) ||
+    file.hash !== null
+  ) {
+    return commitOver(tree, rename, file, actor);
+  }
+  const time = now();
+  tree.removeNewborn(file);
+  const identities = replaced === undefined ? [] : dropReplaced(tree, replaced, actor);
+  if (replacedNewborn !== undefined) tree.removeNewborn(replacedNewborn);
+  file.parent = to.parent;
+  file.name = to.name;
+  tree.addNewborn(file);
+  tree.touchLater(from.parent, time);
+  tree.touchLater(to.parent, time);
+  return identities;
+}
+
+/** Moves a directory of the book with everything in it. @throws PfsError SCHEMA_VIOLATION for the first that may not be there */
+export function moveDirectory(tree: Tree, rename: Rename, actor: Actor): Identity[] {
+  const { from, to, source, replaced } = rename;
+  const startedMs = performance.now();
+  const oldPath = tree.pathOf(from.parent, from.name);
+  const newPath = tree.pathOf(to.parent, to.name);
+  const rows = tree.journal.below(oldPath).filter((row) => row.parent !== null);
+  refuseMisplaced(tree, rows, oldPath, newPath, actor, startedMs);
+  const time = now();
+  tree.store.transaction(() => {
+    if (replaced !== undefined) removeLocal(tree, to, time);
+    moveEntry(tree, from, to);
+    tree.entries.setAttributes(source.fileId, { ctime: time });
+    applyMoves(
+      tree,
+      rows.map((row) => below(row, oldPath, newPath)),
+      actor,
+      startedMs,
+    );
+    tree.touchDirectory(from.parent, time, actor, -1);
+    tree.touchDirectory(to.parent, time, actor, replaced === undefined ? 1 : 0);
+  });
+  tree.paths.forgetAll();
+  return replaced === undefined ? [] : dropReplaced(tree, replaced, actor);
+}
+
+/** Two names of the book change places: files, directories, or one of each. */
+export function exchangeTracked(tree: Tree, rename: Rename & { replaced: Node }, actor: Actor): Identity[] {
+  const { from, to, source, replaced } = rename;
+  const startedMs = performance.now();
+  const fromPath = tree.pathOf(from.parent, from.name);
+  const toPath = tree.pathOf(to.parent, to.name);
+  const forth = rowsOf(tree, source, fromPath);
+  const back = rowsOf(tree, replaced, toPath);
+  refuseMisplaced(tree, forth, fromPath, toPath, actor, startedMs);
+  refuseMisplaced(tree, back, toPath, fromPath, actor, startedMs);
+  const time = now();
+  const links = Number(isDirectory(replaced.mode)) - Number(isDirectory(source.mode));
+  tree.store.transaction(() => {
+    const moves = [
+      ...forth.map((row) => moved(row, source, { path: fromPath }, { path: toPath, parent: to.parent })),
+      ...back.map((row) => moved(row, replaced, { path: toPath }, { path: fromPath, parent: from.parent })),
+    ];
+    exchangeEntries(tree, from, to);
+    applyMoves(tree, moves, actor, startedMs);
+    tree.touchDirectory(from.parent, time, actor, links);
+    tree.touchDirectory(to.parent, time, actor, -links);
+  });
+  tree.paths.forgetAll();
+  placeOpenFile(tree, source.fileId, to);
+  placeOpenFile(tree, replaced.fileId, from);
+  return [];
+}
+
+function rowsOf(tree: Tree, node: Node, path: TreePath): JournalRow[] {
+  if (isDirectory(node.mode)) return tree.journal.below(path).filter((row) => row.parent !== null);
+  return [tree.journal.get(path) as JournalRow];
+}
+
+function moved(
+  row: JournalRow,
+  top: Node,
+  from: { path: string },
+  to: { path: TreePath; parent: FileId },
+): Move {
+  return isDirectory(top.mode) ? below(row, from.path, to.path) : { row, to: to.path, parent: to.parent };
+}
+
+function below(row: JournalRow, oldPath: string, newPath: string): Move {
+  return { row, to: `${newPath}${row.path.slice(oldPath.length)}` as TreePath, parent: row.parent as FileId };
+}
+
+/** Directories at either name change places; files of the book have no entry. */
+function exchangeEntries(tree: Tree, from: Place, to: Place): void {
+  const a = tree.entries.find(from.parent, from.name);
+  const b = tree.entries.find(to.parent, to.name);
+  const aside = `\u0000${from.name}`;
+  if (a !== undefined) tree.entries.move(a, to.parent, aside);
+  if (b !== undefined) tree.entries.move(b, from.parent, from.name);
+  if (a !== undefined) tree.entries.move({ ...a, parent: to.parent, name: aside }, to.parent, to.name);
+}
+
+function moveEntry(tree: Tree, from: Place, to: Place): void {
+  const row = tree.entries.find(from.parent, from.name);
+  if (row !== undefined) tree.entries.move(row, to.parent, to.name);
+}
+
+/** Rewrites journal rows under their new paths and logs them. Only within a transaction. */
+function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs: number): void {
+  const writtenAt = toNanoseconds(now());
+  const { bookId } = tree.book;
+  const shared = { operation: "rename", bookId, userId: tree.layer, startedMs } as const;
+  for (const { row } of moves) {
+    tree.journal.remove(row.path);
+    tree.log.append(
+      { ...shared, path: row.path, prevHash: row.sha256, newHash: null, fileId: row.fileId },
+      actor,
+    );
+  }
+  for (const { row, to, parent } of moves) {
+    const occupant = tree.journal.get(to);
+    if (occupant !== undefined) replaceOccupant(tree, occupant, to, actor, startedMs);
+    tree.journal.insert({ ...row, path: to, parent, writtenAt });
+    tree.log.append(
+      {
+        ...shared,
+        path: to,
+        prevPath: row.path,
+        prevHash: occupant?.parent == null ? null : occupant.sha256,
+        newHash: row.sha256,
+        fileId: row.fileId,
+        size: row.size,
+        mode: row.mode,
+        mtime: row.mtime.toString(),
+      },
+      actor,
+    );
+  }
+}
+
+/** A vacated path is settled first: another file comes there, not the old one. */
+function replaceOccupant(
+  tree: Tree,
+  occupant: JournalRow,
+  path: TreePath,
+  actor: Actor,
+  startedMs: number,
+): void {
+  if (occupant.parent === null) {
+    settle(tree, path, actor, startedMs);
+    return;
+  }
+  tree.journal.remove(path);
+  tree.entries.forgetNode(occupant.fileId);
+}
+
+function refuseMisplaced(
+  tree: Tree,
+  rows: readonly JournalRow[],
+  oldPath: string,
+  newPath: string,
+  actor: Actor,
+  startedMs: number,
+): void {
+  const { profile } = tree.book;
+  for (const row of rows) {
+    const path = `${newPath}${row.path.slice(oldPath.length)}` as TreePath;
+    if (profile.matchesFile(path) && (profile.symlinks || row.mode !== JournalMode.symlink)) continue;
+    const error = new PfsError(
+      "SCHEMA_VIOLATION",
+      `${path} would have no place in the book: ${profile.explain(path)}`,
+      {
+        path,
+        hint: `Nothing was renamed. The profile of this book is ${profile.name}.`,
+      },
+    );
+    const { path: refused, sha256: currentHash, fileId } = row;
+    tree.refuse(error, { operation: "rename", path: refused, currentHash, fileId, startedMs }, actor);
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * Owns the save: the draft of an open file becomes blob, journal row and log row in one transaction, if the journal still
+ * has the version that the draft began with (W1). Must be the only way by which bytes enter the journal.
+ */
+import { fsyncSync } from "node:fs";
+import { PfsError } from "../../schema/errors.ts";
+import type { BlobHash, FileId } from "../../schema/ids.ts";
+import type { TreePath } from "../../schema/paths.ts";
+import { INLINE_MAX_BYTES, type StorageBackend } from "../blobs.ts";
+import { FileDraft, MemoryDraft, ObjectContent } from "../content.ts";
+import type { JournalRow } from "../journal.ts";
+import type { Actor } from "../node.ts";
+import { passStep } from "../step.ts";
+import { now, type Time, toNanoseconds } from "../time.ts";
+import { keepRefusedBytes } from "./conflicts.ts";
+import { defaultMode, JournalMode } from "./node-rows.ts";
+import type { OpenFile } from "./open-file.ts";
+import type { Tree } from "./tree.ts";
+
+/** A version of a path that is to become the current one. */
+export interface Version {
+  readonly path: TreePath;
+  readonly parent: FileId;
+  /** For a path that has no file yet. */
+  readonly fileId: FileId;
+  readonly hash: BlobHash;
+  /** Bytes. */
+  readonly size: number;
+  /** Of the journal: 100644, 100755, 120000 (octal). */
+  readonly mode: number;
+  readonly mtime: Time;
+  readonly storage: StorageBackend;
+}
+
+export type Recorded = "created" | "updated" | "attributes" | "unchanged";
+
+/** Thrown within the transaction, so that it is undone, when the journal has moved on. */
+class MovedOn {
+  readonly current: JournalRow | undefined;
+
+  constructor(current: JournalRow | undefined) {
+    this.current = current;
+  }
+}
+
+/** Journal mode of a file with these permission bits. */
+export function journalModeOf(mode: number): number {
+  return (mode & 0o100) === 0 ? JournalMode.file : JournalMode.executable;
+}
+
+/** Where a blob of this size is kept. */
+export function storageOf(sizeBytes: number): StorageBackend {
+  return sizeBytes > INLINE_MAX_BYTES ? "object" : "inline";
+}
+
+/**
+ * Writes journal and log for one path. Only within a transaction; the blob is there already. The caller tells others.
+ * @param base hash of the version it builds on; null when there must be none
+ * @throws MovedOn when the journal has another version
+ */
+export function recordVersion(
+  tree: Tree,
+  version: Version,
+  base: BlobHash | null,
+  actor: Actor,
+  startedMs: number,
+): Recorded {
+  const present = tree.journal.get(version.path);
+  if ((present?.sha256 ?? null) !== base) throw new MovedOn(present);
+  const row: JournalRow = {
+    path: version.path,
+    sha256: version.hash,
+    size: version.size,
+    mode: version.mode,
+    mtime: toNanoseconds(version.mtime),
+    fileId: present?.fileId ?? version.fileId,
+    storage: version.storage,
+    writtenAt: toNanoseconds(now()),
+    parent: version.parent,
+  };
+  const sameBytes = present?.sha256 === row.sha256;
+  const sameAll = sameBytes && present.mode === row.mode && present.mtime === row.mtime;
+  if (sameAll && present.parent !== null) return "unchanged";
+  if (present === undefined) {
+    tree.journal.insert(row);
+  } else {
+    if (!tree.journal.update(row, present.sha256)) throw new MovedOn(tree.journal.get(version.path));
+    if (present.parent === null) tree.vacancies.remove(version.path);
+  }
+  passStep("journal.written");
+  if (sameAll) return "attributes";
+  const operation = present === undefined ? "create" : sameBytes ? "attributes" : "update";
+  tree.log.append(
+    {
+      operation,
+      bookId: tree.book.bookId,
+      path: row.path,
+      userId: tree.layer,
+      prevHash: present?.sha256 ?? null,
+      newHash: row.sha256,
+      startedMs,
+      fileId: row.fileId,
+      size: row.size,
+      mode: row.mode,
+      mtime: row.mtime.toString(),
+    },
+    actor,
+  );
+  return operation === "create" ? "created" : operation === "update" ? "updated" : "attributes";
+}
+
+/** FLUSH and FSYNC of an open file. @throws as {@link OpenFile.commit} */
+export function saveFile(
+  tree: Tree,
+  file: OpenFile,
+  actor: Actor,
+  options: { durable: boolean },
+): "committed" | "unchanged" {
+  if (file.state === "orphan") return "unchanged";
+  if (file.state === "scratch") {
+    if (options.durable) syncScratch(tree, file);
+    return "unchanged";
+  }
+  if (file.refused !== undefined) throw file.refused;
+  const outcome = file.dirty ? saveDraft(tree, file, actor) : "unchanged";
+  if (options.durable) tree.store.sync();
+  return outcome;
+}
+
+function syncScratch(tree: Tree, file: OpenFile): void {
+  const fd = file.content().fd;
+  if (fd !== undefined) fsyncSync(fd);
+  tree.store.sync();
+}
+
+function saveDraft(tree: Tree, file: OpenFile, actor: Actor): "committed" | "unchanged" {
+  const startedMs = performance.now();
+  const { draft } = file;
+  const hash = draft?.hash() ?? (file.hash as BlobHash);
+  passStep("draft.hashed");
+  const path = tree.pathOf(file.parent, file.name);
+  const version: Version = {
+    path,
+    parent: file.parent,
+    fileId: file.fileId,
+    hash,
+    size: file.size,
+    mode: journalModeOf(file.attributes.mode),
+    mtime: file.attributes.mtime,
+    storage: storageOf(file.size),
+  };
+  const isNew = tree.newborn(file.parent, file.name) === file;
+  let recorded: Recorded;
+  try {
+    recorded = tree.store.transaction(() => {
+      if (hash !== file.hash) storeDraft(tree, hash, file);
+      const result = recordVersion(tree, version, file.hash, actor, startedMs);
+      if (isNew) {
+        tree.entries.setInitial(file.fileId, file.attributes, defaultMode(version.mode));
+        tree.touchDirectory(file.parent, tree.takeTouched(file.parent) ?? now(), actor);
+      }
+      return result;
+    });
+  } catch (error) {
+    if (!(error instanceof MovedOn)) throw error;
+    refuseConflict(tree, file, version, error.current, actor, startedMs);
+  }
+  if (isNew) tree.removeNewborn(file);
+  file.hash = hash;
+  file.dirty = false;
+  file.mtimeIsSet = false;
+  if (draft instanceof FileDraft && file.size > INLINE_MAX_BYTES) {
+    draft.detach();
+    file.replaceContent(new ObjectContent(draft.fd, draft.size), draft.size);
+  }
+  tree.notify({ type: "content", fileId: file.fileId }, actor);
+  if (isNew) tree.notify({ type: "entry", parent: file.parent, name: file.name }, actor);
+  return recorded === "unchanged" ? "unchanged" : "committed";
+}
+
+/** Stores a draft's bytes as the blob `hash`. Only within a transaction. */
+export function storeDraft(tree: Tree, hash: BlobHash, file: OpenFile): void {
+  const { draft } = file;
+  if (draft instanceof MemoryDraft) {
+    tree.store.checkSpace(draft.size);
+    tree.blobs.putInline(hash, draft.bytes);
+  } else if (draft instanceof FileDraft && draft.size > INLINE_MAX_BYTES) {
+    tree.blobs.adoptFile(hash, draft.path, draft.fd, draft.size);
+  } else if (draft !== undefined) {
+    const bytes = Buffer.alloc(draft.size);
+    draft.read(0, bytes);
+    tree.blobs.putInline(hash, bytes);
+  }
+}
+
+function refuseConflict(
+  tree: Tree,
+  file: OpenFile,
+  version: Version,
+  current: JournalRow | undefined,
+  actor: Actor,
+  startedMs: number,
+): never {
+  const kept = keepRefusedBytes(tree, file, version, current?.sha256 ?? null, actor);
+  const error = new PfsError(
+    "CONFLICT",
+    `${version.path} was changed by someone else since it was read here.`,
+    {
+      path: version.path,
+      hint: `What was refused is kept in ${kept}. Read the file again, put your change into it, and save.`,
+    },
+  );
+  file.refused = error;
+  tree.refuse(
+    error,
+    {
+      operation: file.hash === null ? "create" : "update",
+      path: version.path,
+      currentHash: current?.sha256 ?? null,
+      fileId: current?.fileId ?? null,
+      startedMs,
+    },
+    actor,
+  );
+}
+
+/** The last handle of a file is gone: saves what is left and forgets the file. */
+export function releaseFile(tree: Tree, file: OpenFile, actor: Actor): void {
+  try {
+    if (file.dirty && file.refused === undefined && file.state === "tracked") saveDraft(tree, file, actor);
+  } finally {
+    if (tree.openFiles.get(file.fileId) === file) tree.openFiles.delete(file.fileId);
+    tree.removeNewborn(file);
+    // Whoever still asks about a removed file gets what it was at last.
+    if (file.state === "orphan" && tree.orphans.has(file.fileId)) tree.orphans.set(file.fileId, file.node());
+  }
+}

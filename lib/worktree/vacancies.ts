@@ -1,0 +1,89 @@
+/**
+ * Owns the paths whose file was removed or moved to a scratch name a moment ago. Editors and git save by moving the old
+ * file away and writing a new one, so such a path waits: written again at once it is one update of the same file (same
+ * file id), else it becomes a delete in the log. Kept in the store, so that a killed daemon forgets none.
+ */
+import type { Statement } from "better-sqlite3";
+import type { AgentName, BookId, UserId } from "../../schema/ids.ts";
+import type { Actor } from "../node.ts";
+import type { Store } from "../store.ts";
+import { type Time, toNanoseconds } from "../time.ts";
+
+/** How long a path waits to be written again, in milliseconds. */
+export const VACANCY_MS = 1000;
+
+export interface Vacancy {
+  readonly path: string;
+  /** Who removed the file. */
+  readonly actor: Actor;
+}
+
+interface VacancyRow {
+  readonly path: string;
+  readonly agent: AgentName;
+  readonly uid: number;
+  readonly pid: number;
+  readonly command: string;
+}
+
+export class Vacancies {
+  readonly #store: Store;
+  readonly #key: [BookId, UserId];
+  readonly #insert: Statement<unknown[]>;
+  readonly #remove: Statement<unknown[]>;
+  readonly #due: Statement<unknown[], VacancyRow>;
+  readonly #count: Statement<unknown[], { count: number }>;
+  /** Number of paths that wait, so that nobody needs to ask the database whether there are any. */
+  count: number;
+
+  constructor(store: Store, bookId: BookId, userId: UserId) {
+    this.#store = store;
+    this.#key = [bookId, userId];
+    const { database } = store;
+    this.#insert = database.prepare(
+      `INSERT INTO vacancy (book_id, user_id, path, since, agent_id, uid, pid, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#remove = database.prepare("DELETE FROM vacancy WHERE book_id = ? AND user_id = ? AND path = ?");
+    this.#due = database.prepare(
+      `SELECT path, agent_id AS agent, uid, pid, command FROM vacancy
+       WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path`,
+    );
+    this.#count = database.prepare("SELECT count(*) AS count FROM vacancy WHERE book_id = ? AND user_id = ?");
+    this.count = this.#count.get(bookId, userId)?.count ?? 0;
+  }
+
+  add(path: string, since: Time, actor: Actor): void {
+    this.#store.afterRollback(() => this.#recount());
+    this.#insert.run(
+      ...this.#key,
+      path,
+      toNanoseconds(since),
+      actor.agent,
+      actor.uid,
+      actor.pid,
+      actor.command(),
+    );
+    this.count++;
+  }
+
+  remove(path: string): void {
+    this.#store.afterRollback(() => this.#recount());
+    this.count -= this.#remove.run(...this.#key, path).changes;
+  }
+
+  /** Paths that have waited since `until` or longer, oldest first. */
+  due(until: Time): Vacancy[] {
+    return this.#due
+      .all(...this.#key, toNanoseconds(until))
+      .map((row) => ({ path: row.path, actor: actorOf(row) }));
+  }
+
+  #recount(): void {
+    this.count = this.#count.get(...this.#key)?.count ?? 0;
+  }
+}
+
+function actorOf(row: VacancyRow): Actor {
+  const { agent, uid, pid, command } = row;
+  return { agent, uid, gid: 0, pid, command: () => command, origin: undefined };
+}

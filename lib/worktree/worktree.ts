@@ -1,0 +1,243 @@
+/**
+ * Owns the book's tree as programs see it: the one interface of this floor for mounts and commands. One object per book and
+ * layer, however many mounts show it. Synchronous; must never know what a mount is.
+ */
+import { statfsSync } from "node:fs";
+import { PosixError } from "../../schema/errors.ts";
+import type { FileId } from "../../schema/ids.ts";
+import { NAME_MAX_BYTES } from "../../schema/paths.ts";
+import type { Book } from "../book.ts";
+import {
+  type Actor,
+  type AttributeChange,
+  type Change,
+  FileType,
+  type Identity,
+  isDirectory,
+  type Node,
+} from "../node.ts";
+import { now } from "../time.ts";
+import { setAttributes } from "./attributes.ts";
+import {
+  createFile,
+  linkNode,
+  makeDirectory,
+  makeNode,
+  makeSymlink,
+  type Place,
+  readSymlink,
+} from "./create.ts";
+import { listDirectory, type Visit } from "./listing.ts";
+import { attributesOf, OpenFile } from "./open-file.ts";
+import type { Refusals } from "./refusals.ts";
+import { removeDirectory, settleVacancies, unlink } from "./remove.ts";
+import { type RenameFlags, rename } from "./rename.ts";
+import { Tree, type TreeParts } from "./tree.ts";
+
+/** What statvfs(3) answers. Blocks are of `blockBytes`. */
+export interface Space {
+  readonly blockBytes: number;
+  readonly blocks: number;
+  readonly blocksFree: number;
+  readonly blocksAvailable: number;
+  readonly files: number;
+  readonly filesFree: number;
+  readonly nameMaxBytes: number;
+}
+
+export class Worktree {
+  /** For this floor's own use: import, export, verify. */
+  readonly tree: Tree;
+
+  constructor(parts: TreeParts) {
+    this.tree = new Tree(parts);
+    settleVacancies(this.tree, 0);
+  }
+
+  get book(): Book {
+    return this.tree.book;
+  }
+
+  get rootId(): FileId {
+    return this.tree.book.rootId;
+  }
+
+  get refusals(): Refusals {
+    return this.tree.refusals;
+  }
+
+  /** Files open with something unsaved. */
+  get draftCount(): number {
+    let count = 0;
+    for (const file of this.tree.openFiles.values()) if (file.dirty) count++;
+    return count;
+  }
+
+  /** The node at a name; undefined also for names that no book could hold. @throws PosixError ENOENT: no such directory */
+  lookup(parent: FileId, name: string): Node | undefined {
+    return this.tree.lookup(parent, name);
+  }
+
+  /** The node with an id, orphans (nlink 0) too until they are forgotten. */
+  get(fileId: FileId): Node | undefined {
+    return this.tree.get(fileId);
+  }
+
+  /** The directory that holds a directory; the root holds itself. */
+  parentOf(directory: FileId): FileId | undefined {
+    return this.tree.paths.find(directory)?.parent;
+  }
+
+  /**
+   * Visits a directory's entries with a cookie greater than `after`, in ascending order, until `visit` says false. Cookies
+   * are over 2^32 and stay the same for an entry's life; 0 starts.
+   */
+  list(parent: FileId, after: number, visit: Visit): void {
+    listDirectory(this.tree, parent, after, visit);
+  }
+
+  /** open(2) with O_CREAT of a name that is free. @throws PosixError EEXIST, ENOENT, ENAMETOOLONG; PfsError SCHEMA_VIOLATION, INVALID_PATH */
+  create(parent: FileId, name: string, mode: number, actor: Actor): OpenFile {
+    return createFile(this.tree, { parent, name }, mode, actor);
+  }
+
+  /** mknod(2): regular files, fifos, sockets. @throws as {@link create}; PfsError NOT_PERMITTED for devices */
+  makeNode(parent: FileId, name: string, mode: number, actor: Actor): Node {
+    return makeNode(this.tree, { parent, name }, mode, actor);
+  }
+
+  /** mkdir(2). @throws as {@link create} */
+  makeDirectory(parent: FileId, name: string, mode: number, actor: Actor): Node {
+    return makeDirectory(this.tree, { parent, name }, mode, actor);
+  }
+
+  /** symlink(2). @throws as {@link create} */
+  makeSymlink(parent: FileId, name: string, target: Uint8Array, actor: Actor): Node {
+    return makeSymlink(this.tree, { parent, name }, target, actor);
+  }
+
+  /** readlink(2). @throws PosixError ENOENT, EINVAL; PfsError CORRUPT */
+  readSymlink(fileId: FileId): Uint8Array {
+    return readSymlink(this.tree, fileId);
+  }
+
+  /** link(2), between scratch names only. @throws PfsError NOT_PERMITTED; PosixError EEXIST */
+  link(fileId: FileId, parent: FileId, name: string, actor: Actor): Node {
+    return linkNode(this.tree, fileId, { parent, name }, actor);
+  }
+
+  /** unlink(2). @throws PosixError ENOENT, EISDIR */
+  unlink(parent: FileId, name: string, actor: Actor): Identity[] {
+    return unlink(this.tree, { parent, name }, actor);
+  }
+
+  /** rmdir(2). @throws PosixError ENOENT, ENOTDIR, ENOTEMPTY */
+  removeDirectory(parent: FileId, name: string, actor: Actor): Identity[] {
+    removeDirectory(this.tree, { parent, name }, actor);
+    return [];
+  }
+
+  /** renameat2(2). @throws see rename.ts */
+  rename(from: Place, to: Place, flags: RenameFlags, actor: Actor): Identity[] {
+    return rename(this.tree, from, to, flags, actor);
+  }
+
+  /** chmod(2), chown(2), utimensat(2), truncate(2). @throws see attributes.ts */
+  setAttributes(fileId: FileId, change: AttributeChange, actor: Actor): Node {
+    return setAttributes(this.tree, fileId, change, actor, (id) => this.open(id));
+  }
+
+  /** open(2) of what exists; to be released once. @throws PosixError ENOENT, EISDIR, ENXIO */
+  open(fileId: FileId): OpenFile {
+    const open = this.tree.openFiles.get(fileId);
+    if (open !== undefined) {
+      open.retain();
+      return open;
+    }
+    const node = this.tree.get(fileId);
+    if (node === undefined) throw new PosixError("ENOENT");
+    if (isDirectory(node.mode)) throw new PosixError("EISDIR");
+    if ((node.mode & FileType.mask) !== FileType.file) throw new PosixError("ENXIO");
+    const state = node.nlink === 0 ? "orphan" : node.tracked ? "tracked" : "scratch";
+    const name = this.tree.nameOf(fileId) ?? "";
+    const file = new OpenFile(this.tree, { fileId, parent: node.parent, name }, state, {
+      hash: node.hash ?? null,
+      size: node.size,
+      attributes: attributesOf(node),
+      content: undefined,
+    });
+    this.tree.openFiles.set(fileId, file);
+    return file;
+  }
+
+  getXattr(fileId: FileId, name: string): Uint8Array | undefined {
+    return this.tree.xattrs.get(fileId, name);
+  }
+
+  listXattrs(fileId: FileId): string[] {
+    return this.tree.xattrs.list(fileId);
+  }
+
+  /** setxattr(2). @throws PosixError EEXIST, ENODATA, EOPNOTSUPP, E2BIG, ENOSPC */
+  setXattr(
+    fileId: FileId,
+    name: string,
+    value: Uint8Array,
+    flags: { create: boolean; replace: boolean },
+    actor: Actor,
+  ): void {
+    this.#changeXattrs(fileId, actor, () => this.tree.xattrs.set(fileId, name, value, flags));
+  }
+
+  /** removexattr(2). @throws PosixError ENODATA */
+  removeXattr(fileId: FileId, name: string, actor: Actor): void {
+    this.#changeXattrs(fileId, actor, () => this.tree.xattrs.remove(fileId, name));
+  }
+
+  #changeXattrs(fileId: FileId, actor: Actor, change: () => void): void {
+    this.tree.store.transaction(() => {
+      change();
+      this.tree.entries.setAttributes(fileId, { ctime: now() });
+    });
+    const file = this.tree.openFiles.get(fileId);
+    if (file !== undefined) file.attributes.ctime = now();
+    this.tree.notify({ type: "attributes", fileId }, actor);
+  }
+
+  /** The kernel that removed it knows this node no more. */
+  forget(fileId: FileId): void {
+    this.tree.orphans.delete(fileId);
+  }
+
+  onChange(listener: (change: Change, origin: object | undefined) => void): () => void {
+    return this.tree.onChange(listener);
+  }
+
+  /** Turns paths that were vacated at least `minimumAgeMs` ago into deletes of the log. */
+  settle(minimumAgeMs: number): void {
+    settleVacancies(this.tree, minimumAgeMs);
+  }
+
+  /** Whether {@link settle} has something to do, now or soon. */
+  get hasVacancies(): boolean {
+    return this.tree.vacancies.count > 0;
+  }
+
+  /** fsync(2) of a directory, syncfs(2): makes everything committed so far durable. */
+  sync(): void {
+    this.tree.store.sync();
+  }
+
+  space(): Space {
+    const disk = statfsSync(this.tree.store.directory);
+    return {
+      blockBytes: disk.bsize,
+      blocks: disk.blocks,
+      blocksFree: disk.bfree,
+      blocksAvailable: disk.bavail,
+      files: disk.files,
+      filesFree: disk.ffree,
+      nameMaxBytes: NAME_MAX_BYTES,
+    };
+  }
+}
