@@ -213,7 +213,7 @@ function openDatabase(file: string): Sqlite.Database {
         hint: "Name another store with --store. The file was left as it is.",
       });
     }
-    if (isNew) database.pragma("page_size = 8192");
+    if (isNew) database.pragma("page_size = 4096");
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = NORMAL");
     database.pragma("wal_autocheckpoint = 0");
