@@ -107,6 +107,12 @@ function explainMount(mountPoint: string, { exitCode, stderr }: Finished): PfsEr
       "Let root add the line `user_allow_other` to /etc/fuse.conf, or leave allow_other out.",
     );
   }
+  if (/open \/dev\/fuse: Permission denied/.test(text)) {
+    return fail(
+      "/dev/fuse is closed to you",
+      "Let root run `chmod 666 /dev/fuse`, which is how Debian sets it up.",
+    );
+  }
   if (/no write access|not owned by|does not own/i.test(text)) {
     return fail(text, "Mount on a directory that is yours and that you may write to.");
   }

@@ -63,7 +63,8 @@ async function topEntryAt(mountPoint: string): Promise<MountEntry | undefined> {
 }
 
 /**
- * What is mounted at `dir`. A mount that does not answer for two seconds counts as `pfs`: somebody holds it.
+ * What is mounted at `dir`. A mount that does not answer for two seconds counts as `pfs`: somebody holds it. So does
+ * another user's mount without allow_other, even a dead one: the kernel answers for it without asking.
  * @throws Node's system error if the directory's parent cannot be reached
  */
 export async function mountState(dir: string): Promise<MountState> {
