@@ -6,7 +6,7 @@
  * that callers choose are numbers, rounded beyond 2^53. Layouts: include/uapi/linux/fuse.h. All throw ProtocolError.
  */
 import { type NameBody, readName } from "./decode-names.ts";
-import { STRUCT_BYTES } from "./protocol.ts";
+import { FSYNC_FLAG, STRUCT_BYTES } from "./protocol.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import type { Request } from "./request.ts";
 
@@ -54,7 +54,7 @@ export interface FlushBody {
 
 export interface ReleaseBody extends FlushBody {
   flags: number;
-  /** `RELEASE_FLAG`. */
+  /** `FUSE_RELEASE_FLUSH` (1), `FUSE_RELEASE_FLOCK_UNLOCK` (2). */
   releaseFlags: number;
 }
 
@@ -204,7 +204,7 @@ export function decodeRelease(request: Request): ReleaseBody {
 export function decodeFsync(request: Request): FsyncBody {
   request.need(STRUCT_BYTES.fsync_in);
   fsyncBody.fh = request.id(BODY);
-  fsyncBody.dataOnly = (request.u32(BODY + 8) & 1) !== 0;
+  fsyncBody.dataOnly = (request.u32(BODY + 8) & FSYNC_FLAG.FDATASYNC) !== 0;
   return fsyncBody;
 }
 

@@ -161,14 +161,8 @@ export const GETATTR_FLAG = { FH: 1 << 0 } as const;
 export const OPEN_FLAG = { KILL_SUIDGID: 1 << 0 } as const;
 /** `FUSE_WRITE_…`: `write_flags`. */
 export const WRITE_FLAG = { CACHE: 1 << 0, LOCKOWNER: 1 << 1, KILL_SUIDGID: 1 << 2 } as const;
-/** `FUSE_READ_…`: `read_flags`. */
-export const READ_FLAG = { LOCKOWNER: 1 << 1 } as const;
-/** `FUSE_RELEASE_…`: `release_flags`. */
-export const RELEASE_FLAG = { FLUSH: 1 << 0, FLOCK_UNLOCK: 1 << 1 } as const;
 /** `FUSE_FSYNC_…`: `fsync_flags`. */
 export const FSYNC_FLAG = { FDATASYNC: 1 << 0 } as const;
-/** `FUSE_SETXATTR_…`: `setxattr_flags`, with INIT_FLAG.SETXATTR_EXT only. */
-export const SETXATTR_FLAG = { ACL_KILL_SGID: 1 << 0 } as const;
 /** `FUSE_EXPIRE_ONLY`: flags of an entry invalidation. */
 export const INVALIDATE_ENTRY_FLAG = { EXPIRE_ONLY: 1 << 0 } as const;
 
