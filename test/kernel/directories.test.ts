@@ -1,0 +1,134 @@
+// Directories through the real kernel: many entries, listings that go on, link counts, removal under churn.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { python, sh, withBook } from "./harness.ts";
+
+test("directories: link counts, times, emptiness, errors", async () => {
+  await withBook({}, async ({ dir }) => {
+    await python(
+      dir,
+      `
+root = os.stat(".").st_nlink
+os.mkdir("d"); assert os.stat("d").st_nlink == 2 and os.stat(".").st_nlink == root + 1
+os.mkdir("d/e"); os.mkdir("d/f"); put("d/file", b""); assert os.stat("d").st_nlink == 4
+fails("ENOTEMPTY", os.rmdir, "d"); fails("EEXIST", os.mkdir, "d"); fails("ENOTDIR", os.rmdir, "d/file")
+fails("EISDIR", os.unlink, "d/e"); fails("ENOENT", os.rmdir, "none"); fails("ENOENT", os.mkdir, "none/x")
+fails("ENOTDIR", os.mkdir, "d/file/x"); fails("EINVAL", os.rmdir, "d/.")
+before = os.stat("d"); time.sleep(0.01); os.rmdir("d/e"); after = os.stat("d")
+assert after.st_nlink == 3 and after.st_mtime_ns > before.st_mtime_ns and after.st_ctime_ns > before.st_ctime_ns
+before = after; time.sleep(0.01); put("d/new", b""); after = os.stat("d"); assert after.st_mtime_ns > before.st_mtime_ns
+before = after; time.sleep(0.01); os.unlink("d/new"); after = os.stat("d"); assert after.st_mtime_ns > before.st_mtime_ns
+os.mkdir("m", 0o1777 & ~0o022); os.chmod("m", 0o1777); assert stat.S_IMODE(os.stat("m").st_mode) == 0o1777
+os.chdir("d/f"); os.rmdir("../f"); fails("ENOENT", put, "x", b""); assert os.listdir(".") == []
+`,
+    );
+  });
+});
+
+test("directories: 10,000 entries are listed once each, also when the listing is interrupted and goes on", async () => {
+  await withBook({}, async ({ dir }) => {
+    await python(
+      dir,
+      `
+os.mkdir("many")
+names = {f"file-{i:05}.md" for i in range(10000)}
+for name in names: os.close(os.open("many/" + name, os.O_CREAT | os.O_WRONLY))
+listed = os.listdir("many"); assert len(listed) == 10000 and set(listed) == names
+types = [entry.is_file(follow_symlinks=False) for entry in os.scandir("many")]; assert all(types)
+inodes = {entry.name: entry.inode() for entry in os.scandir("many")}
+for name in list(names)[:200]: assert os.stat("many/" + name).st_ino == inodes[name]
+# telldir, seekdir
+libc.opendir.restype = ctypes.c_void_p; libc.readdir.restype = ctypes.c_void_p; libc.telldir.restype = ctypes.c_long
+stream = ctypes.c_void_p(libc.opendir(b"many"))
+def step():
+    entry = libc.readdir(stream)
+    return ctypes.string_at(entry + 19) if entry else None
+places = []
+for _ in range(3000): places.append((libc.telldir(stream), step()))
+for at, name in places[2999::-371]:
+    libc.seekdir(stream, ctypes.c_long(at)); assert step() == name
+libc.rewinddir(stream); assert step() == places[0][1]
+libc.closedir(stream)
+`,
+    );
+    assert.equal((await sh(dir, "rm -r many; ls -A")).trim(), ".pfs");
+  });
+});
+
+test("directories: a listing in progress shows every entry that stays, whatever comes and goes", async () => {
+  await withBook({}, async ({ dir }) => {
+    await python(
+      dir,
+      `
+os.mkdir("d")
+stay = {f"stay-{i}" for i in range(500)}
+for i in range(500): put(f"d/stay-{i}", b""); put(f"d/go-{i}", b"")
+seen = []
+with os.scandir("d") as listing:
+    for count, entry in enumerate(listing):
+        seen.append(entry.name)
+        if count % 3 == 0 and os.path.exists(f"d/go-{count // 3}"): os.unlink(f"d/go-{count // 3}")
+        if count % 5 == 0: put(f"d/new-{count}", b"")
+assert len(seen) == len(set(seen)) and stay <= set(seen)
+assert set(os.listdir("d")) == stay | {n for n in os.listdir("d") if not n.startswith("stay")}
+`,
+    );
+  });
+});
+
+test("directories: rm -rf after heavy parallel churn leaves nothing", async () => {
+  await withBook({}, async ({ dir }) => {
+    await sh(
+      dir,
+      `mkdir churn
+       churn() { for i in $(seq 60); do mkdir -p churn/$1/$i/sub; echo $i > churn/$1/$i/sub/f; mv churn/$1/$i/sub/f churn/$1/$i/g
+         if [ $((i % 3)) = 0 ]; then rm -r churn/$1/$i; fi; if [ $((i % 5)) = 1 ]; then mv churn/$1/$i churn/$1/moved-$i; fi; done; }
+       for n in 1 2 3 4; do churn $n & done; wait
+       find churn -type f | wc -l
+       rm -rf churn`,
+    );
+    assert.equal((await sh(dir, "ls -A")).trim(), ".pfs");
+  });
+});
+
+test("directories: `.` and `..` have the inode numbers that stat says", async () => {
+  await withBook({}, async ({ dir }) => {
+    await sh(dir, "mkdir -p a/b/c");
+    const listed = await sh(dir, "ls -aifd a/b/. a/b/..; ls -aif a/b | sort");
+    const stats = await sh(
+      dir,
+      "stat -c '%i' a/b a; stat -c '%i .' a/b; stat -c '%i ..' a; stat -c '%i c' a/b/c",
+    );
+    const numbers = (text: string): string[] => [...text.matchAll(/\d{5,}/g)].map(String).sort();
+    assert.deepEqual(numbers(listed), numbers(stats));
+  });
+});
+
+test("control files: readable, listed, right in size, and nothing in .pfs can be changed", async () => {
+  await withBook({}, async ({ dir }) => {
+    await python(
+      dir,
+      `
+import json
+assert sorted(os.listdir(".pfs")) == ["README", "errors.jsonl", "status.json"] and ".pfs" in os.listdir(".")
+for name in os.listdir(".pfs"):
+    data = get(".pfs/" + name); assert len(data) == os.stat(".pfs/" + name).st_size, name
+    assert os.stat(".pfs/" + name).st_ino < 2**32
+assert json.loads(get(".pfs/status.json"))["book"] == "test-book"
+fails("EROFS", put, ".pfs/README", b"x"); fails("EROFS", put, ".pfs/new", b"x"); fails("EROFS", os.mkdir, ".pfs/new")
+fails("EROFS", os.unlink, ".pfs/README"); fails("EROFS", os.rmdir, ".pfs"); fails("EROFS", os.rename, ".pfs", "x")
+put("x", b""); fails("EROFS", os.rename, "x", ".pfs/x"); fails("EROFS", os.chmod, ".pfs/README", 0o777)
+fails("EROFS", os.symlink, "x", ".pfs/l"); fails("EROFS", os.setxattr, ".pfs/README", "user.x", b"y")
+fails("ENOENT", os.stat, ".pfs/none"); fails("EEXIST", os.mkdir, ".pfs"); fails("ENODATA", os.getxattr, ".pfs/README", "user.x")
+assert os.listxattr(".pfs/README") == []
+with open(".pfs/status.json") as f: assert mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)[:1] == b"{"
+`,
+    );
+    // A refusal shows up: device nodes cannot be in a book.
+    await sh(
+      dir,
+      "! mknod dev c 1 3 2>/dev/null && grep -q NOT_PERMITTED .pfs/errors.jsonl && tail -1 .pfs/errors.jsonl | jq -e .command",
+    );
+  });
+});
