@@ -129,7 +129,8 @@ export function exchangeTracked(tree: Tree, rename: Rename & { replaced: Node },
 
 function rowsOf(tree: Tree, node: Node, path: TreePath): JournalRow[] {
   if (isDirectory(node.mode)) return tree.journal.below(path).filter((row) => row.parent !== null);
-  return [tree.journal.get(path) as JournalRow];
+  // Fifos and sockets have no row, but their path may still have one that was vacated.
+  return node.tracked ? [tree.journal.get(path) as JournalRow] : [];
 }
 
 function moved(
