@@ -31,6 +31,8 @@ export interface StoreOptions {
   readonly create?: boolean;
   /** Bytes to leave free on the disk; default 16 MiB, on small disks 2 % of them. */
   readonly reserveBytes?: number;
+  /** Called after every committed transaction, within the write that asked for it: must be quick and never throw. */
+  readonly onCommit?: (() => void) | undefined;
 }
 
 export class Store {
@@ -41,6 +43,7 @@ export class Store {
   readonly ownerGid: number;
   readonly #lock: LockFile;
   readonly #reserveBytes: number | undefined;
+  readonly #onCommit: (() => void) | undefined;
   readonly #begin: Sqlite.Statement;
   readonly #beginWrite: Sqlite.Statement;
   readonly #commit: Sqlite.Statement;
@@ -52,11 +55,17 @@ export class Store {
   #spaceCheckedAt = Number.NEGATIVE_INFINITY;
   #spaceLeftBytes = 0;
 
-  private constructor(directory: string, database: Sqlite.Database, lock: LockFile, reserveBytes?: number) {
+  private constructor(
+    directory: string,
+    database: Sqlite.Database,
+    lock: LockFile,
+    { reserveBytes, onCommit }: StoreOptions,
+  ) {
     this.directory = directory;
     this.database = database;
     this.#lock = lock;
     this.#reserveBytes = reserveBytes;
+    this.#onCommit = onCommit;
     const owner = statSync(directory);
     this.ownerUid = owner.uid;
     this.ownerGid = owner.gid;
@@ -86,7 +95,7 @@ export class Store {
       }
       refuseDamaged(file);
       database = openDatabase(file);
-      return new Store(directory, database, lock, options.reserveBytes);
+      return new Store(directory, database, lock, options);
     } catch (error) {
       database?.close();
       lock.release();
@@ -133,6 +142,7 @@ export class Store {
       throw error;
     }
     this.#state = "idle";
+    this.#onCommit?.();
     passStep("transaction.committed");
     const hooks = this.#afterCommit;
     if (hooks.length > 0 || this.#afterRollback.length > 0) {
