@@ -1,0 +1,141 @@
+/**
+ * The measuring client: one process, pinned by its starter, that does file operations in a directory and prints medians
+ * in microseconds as JSON. Knows nothing of what it measures. Usage: client.ts MEASUREMENT DIRECTORY
+ */
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+
+const LESSON_BYTES = 15_000;
+const MIB = 1024 * 1024;
+const LARGE_MIB = 1024;
+
+function lessons(directory: string): string[] {
+  const found: string[] = [];
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.name.startsWith(".")) continue;
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) found.push(...lessons(path));
+    else found.push(path);
+  }
+  return found;
+}
+
+function directories(directory: string): string[] {
+  const found = [directory];
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.isDirectory() && !entry.name.startsWith("."))
+      found.push(...directories(join(directory, entry.name)));
+  }
+  return found;
+}
+
+/** Median duration of one call in microseconds, over all `items`, `rounds` times, after one round to warm up. */
+function measure<Item>(items: readonly Item[], rounds: number, act: (item: Item) => void): number {
+  for (const item of items) act(item);
+  const samples = new Float64Array(items.length * rounds);
+  let next = 0;
+  for (let round = 0; round < rounds; round++) {
+    for (const item of items) {
+      const start = process.hrtime.bigint();
+      act(item);
+      samples[next++] = Number(process.hrtime.bigint() - start) / 1000;
+    }
+  }
+  return median(samples);
+}
+
+function median(samples: Float64Array): number {
+  samples.sort();
+  return samples[Math.floor(samples.length / 2)] as number;
+}
+
+function small(directory: string): Record<string, number> {
+  const files = lessons(join(directory, "content"));
+  const folders = directories(join(directory, "content"));
+  const buffer = Buffer.alloc(128 * 1024);
+  return {
+    stat: measure(files, 5, (path) => statSync(path)),
+    readdir: measure(folders, 20, (path) => readdirSync(path)),
+    openClose: measure(files, 5, (path) => closeSync(openSync(path, "r"))),
+    openReadClose: measure(files, 5, (path) => {
+      const fd = openSync(path, "r");
+      while (readSync(fd, buffer, 0, buffer.length, null) > 0);
+      closeSync(fd);
+    }),
+  };
+}
+
+/** Creates, writes and closes new files of a lesson's size; then writes each again. */
+function write(directory: string): Record<string, number> {
+  const folder = join(directory, "content", "bench-write");
+  const bytes = Buffer.alloc(LESSON_BYTES, "A lesson's text. ");
+  let count = 0;
+  const save = (path: string, flags: string) => {
+    bytes.writeUInt32LE(++count, 0);
+    const fd = openSync(path, flags);
+    writeSync(fd, bytes);
+    closeSync(fd);
+  };
+  mkdirSync(folder);
+  const names = Array.from({ length: 400 }, (_, index) => join(folder, `${index}.md`));
+  const create = new Float64Array(names.length);
+  names.forEach((path, index) => {
+    const start = process.hrtime.bigint();
+    save(path, "w");
+    create[index] = Number(process.hrtime.bigint() - start) / 1000;
+  });
+  const rewrite = measure(names, 1, (path) => save(path, "w"));
+  const unlink = new Float64Array(names.length);
+  names.forEach((path, index) => {
+    const start = process.hrtime.bigint();
+    unlinkSync(path);
+    unlink[index] = Number(process.hrtime.bigint() - start) / 1000;
+  });
+  rmSync(folder, { recursive: true });
+  return { createWriteClose: median(create), rewriteClose: rewrite, unlink: median(unlink) };
+}
+
+/** Sequential throughput of one large file, MiB per second. */
+function large(directory: string): Record<string, number> {
+  const path = join(directory, "static", "img", "large.bin");
+  const chunk = Buffer.alloc(MIB);
+  let start = process.hrtime.bigint();
+  let fd = openSync(path, "w");
+  for (let i = 0; i < LARGE_MIB; i++) {
+    chunk.writeUInt32LE(i, 0);
+    writeSync(fd, chunk);
+  }
+  closeSync(fd);
+  const writeSeconds = Number(process.hrtime.bigint() - start) / 1e9;
+  const readSeconds: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    start = process.hrtime.bigint();
+    fd = openSync(path, "r");
+    let total = 0;
+    for (let length = 1; length > 0; total += length) length = readSync(fd, chunk, 0, MIB, null);
+    if (total !== fstatSync(fd).size) throw new Error(`read ${total} bytes of ${fstatSync(fd).size}`);
+    closeSync(fd);
+    readSeconds.push(Number(process.hrtime.bigint() - start) / 1e9);
+  }
+  unlinkSync(path);
+  readSeconds.sort((a, b) => a - b);
+  return { writeMiBs: LARGE_MIB / writeSeconds, readMiBs: LARGE_MIB / (readSeconds[1] as number) };
+}
+
+const measurements: Record<string, (directory: string) => Record<string, number>> = { small, write, large };
+const [name = "", directory = ""] = process.argv.slice(2);
+const chosen = measurements[name];
+if (chosen === undefined)
+  throw new Error(`usage: client.ts ${Object.keys(measurements).join("|")} DIRECTORY`);
+console.log(JSON.stringify(chosen(directory)));

@@ -1,0 +1,89 @@
+/**
+ * Measures what must not grow with the book: a book of 100,000 files from the start of the mount to its first listing, and the
+ * daemon's memory after `find` over all of it; and how fast a book is imported.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { makeBook } from "./book.ts";
+import { runPinned, stopPfs } from "./targets.ts";
+
+const PFS = new URL("../../bin/pfs.js", import.meta.url).pathname;
+const KIB_PER_MIB = 1024;
+
+export interface Figure {
+  readonly title: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly limit: number;
+}
+
+function pfs(store: string, ...args: string[]): void {
+  execFileSync(process.execPath, [PFS, "--store", store, ...args], { stdio: "ignore" });
+}
+
+/** 2,000 files, 25 MB, the command's start included. */
+export function measureImport(work: string): Figure[] {
+  const book = join(work, "book");
+  makeBook(book, { files: 2000, meanBytes: 12_500 });
+  const times: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const store = join(work, `store-${round}`);
+    pfs(store, "init", "bench", "--schema", "any");
+    const start = performance.now();
+    pfs(store, "import", "bench", book);
+    times.push((performance.now() - start) / 1000);
+  }
+  times.sort((a, b) => a - b);
+  return [{ title: "import of 2,000 files, 25 MB", value: times[1] as number, unit: "s", limit: 2 }];
+}
+
+export async function measureOpening(work: string): Promise<Figure[]> {
+  const book = join(work, "book");
+  const store = join(work, "store");
+  const directory = join(work, "mount");
+  mkdirSync(directory, { recursive: true });
+  makeBook(book, { files: 100_000, meanBytes: 600 });
+  pfs(store, "init", "bench", "--schema", "any");
+  pfs(store, "import", "bench", book);
+  // The daemon that mounts runs already: what is measured is the opening of the book, as `pfs mount` asks for it.
+  const idle = join(work, "idle");
+  mkdirSync(idle);
+  pfs(store, "mount", "bench", idle, "-o", "agent=bench");
+  pfs(store, "umount", idle);
+  const request = [
+    "--silent",
+    "--fail",
+    "--unix-socket",
+    join(store, "pfsd.sock"),
+    "-H",
+    "content-type: application/json",
+  ];
+  const body = JSON.stringify({ book: "bench", directory, options: "agent=bench" });
+  const start = performance.now();
+  execFileSync("curl", [...request, "-d", body, "http://pfsd/mounts"], { stdio: "ignore" });
+  const names = readdirSync(directory);
+  const openedMs = performance.now() - start;
+  if (!names.includes("content")) throw new Error(`the root lists ${names.join(", ")}`);
+  runPinned("find", directory, "-type", "f", "-newermt", "2100-01-01");
+  const status = execFileSync(process.execPath, [PFS, "--store", store, "status", "--json"], {
+    encoding: "utf8",
+  });
+  const memory = residentMiB(JSON.parse(status).pid);
+  stopPfs(store);
+  return [
+    {
+      title: "book of 100,000 files: from the mount's start to the first `ls` of the root",
+      value: openedMs,
+      unit: "ms",
+      limit: 100,
+    },
+    { title: "memory of the daemon after `find` over all of them", value: memory, unit: "MiB", limit: 150 },
+  ];
+}
+
+function residentMiB(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  if (match === null) throw new Error(`no VmRSS of process ${pid}`);
+  return Number(match[1]) / KIB_PER_MIB;
+}
