@@ -71,7 +71,10 @@ function serve(fd: number, readOnly: boolean): void {
 }
 
 function obey(order: ThreadOrder): void {
-  if (order.kind === "delivered") return deliveries.delivered(order.ticket);
+  if (order.kind === "delivered") {
+    deliveries.delivered(order.ticket);
+    return;
+  }
   if (order.kind === "serve") serve(order.fd, order.readOnly);
   else if (order.kind === "close") {
     devices.get(order.fd)?.close();
