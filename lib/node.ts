@@ -20,6 +20,8 @@ export interface Node {
   readonly fileId: FileId;
   /** The directory that holds it; 0 for an orphan (removed, but still open or known to a kernel). */
   readonly parent: FileId;
+  /** Its name there (one of them, for scratch with several); "" for the root and for orphans. */
+  readonly name: string;
   /** st_mode with the file type. */
   readonly mode: number;
   readonly nlink: number;

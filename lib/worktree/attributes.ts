@@ -4,8 +4,6 @@
  */
 import { PosixError } from "../../schema/errors.ts";
 import type { FileId } from "../../schema/ids.ts";
-import type { TreePath } from "../../schema/paths.ts";
-import { baseNameOf } from "../../schema/paths.ts";
 import { futimens } from "../libc.ts";
 import { type Actor, type AttributeChange, FileType, isDirectory, type Node } from "../node.ts";
 import { now, type Time, toNanoseconds } from "../time.ts";
@@ -110,7 +108,7 @@ function setTracked(
   const startedMs = performance.now();
   const { mtime, ...kept } = withAtime(node, local);
   const isSymlink = (node.mode & FileType.mask) === FileType.symlink;
-  const path = tree.pathOf(node.parent, nameOf(tree, node, file));
+  const path = tree.pathOf(node.parent, node.name);
   tree.store.transaction(() => {
     tree.entries.setAttributes(node.fileId, kept);
     // A draft under way takes what the book keeps along with its save.
@@ -137,8 +135,4 @@ function setTracked(
 function withAtime(node: Node, local: LocalAttributes): LocalAttributes {
   if (local.mtime === undefined || local.atime !== undefined || isDirectory(node.mode)) return local;
   return { ...local, atime: { seconds: node.atimeSeconds, nanoseconds: node.atimeNanoseconds } };
-}
-
-function nameOf(tree: Tree, node: Node, file: OpenFile | undefined): string {
-  return file?.name ?? baseNameOf(tree.trackedPath(node.fileId) as TreePath);
 }

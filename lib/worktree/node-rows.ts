@@ -73,6 +73,7 @@ export function trackedNode(row: TrackedRow, store: Store): Node {
   const changed = row.ctimeS === null ? written : later(written, fromQuotient(row.ctimeS, row.ctimeN ?? 0));
   return makeNode(
     row,
+    row.path.slice(row.path.lastIndexOf("/") + 1),
     row.mode ?? defaultMode(row.journalMode),
     1,
     row.size,
@@ -105,11 +106,12 @@ export function localNode(row: LocalRow, store: Store, scratch: ScratchState | u
   const mtime = scratch?.mtime ?? fromQuotient(row.mtimeS, row.mtimeN);
   const ctime = row.ctimeS === null ? mtime : fromQuotient(row.ctimeS, row.ctimeN ?? 0);
   const changed = scratch === undefined ? ctime : later(ctime, scratch.ctime);
-  return makeNode(row, mode, row.nlink ?? 1, size, mtime, changed, undefined, store);
+  return makeNode(row, row.name, mode, row.nlink ?? 1, size, mtime, changed, undefined, store);
 }
 
 function makeNode(
   row: WorktreeColumns,
+  name: string,
   mode: number,
   nlink: number,
   size: number,
@@ -122,6 +124,7 @@ function makeNode(
   return {
     fileId: row.fileId,
     parent: row.parent,
+    name,
     mode,
     nlink,
     uid: row.uid ?? store.ownerUid,

@@ -92,6 +92,7 @@ export class OpenFile {
     return {
       fileId: this.fileId,
       parent: this.state === "orphan" ? (0 as FileId) : this.parent,
+      name: this.state === "orphan" ? "" : this.name,
       mode,
       nlink: this.state === "orphan" ? 0 : 1,
       uid,

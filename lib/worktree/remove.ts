@@ -68,7 +68,15 @@ export function makeOrphan(tree: Tree, node: Node, actor: Actor): Identity[] {
   const orphanId = mayReturn ? newFileId() : node.fileId;
   if (file !== undefined) orphanOpenFile(tree, file, node, orphanId);
   if (actor.origin !== undefined) {
-    tree.orphans.set(orphanId, { ...node, fileId: orphanId, parent: 0 as FileId, nlink: 0, tracked: false });
+    tree.orphans.set(orphanId, {
+      ...node,
+      fileId: orphanId,
+      parent: 0 as FileId,
+      name: "",
+      name: "",
+      nlink: 0,
+      tracked: false,
+    });
   }
   return orphanId === node.fileId ? [] : [{ from: node.fileId, to: orphanId }];
 }
@@ -101,7 +109,8 @@ export function removeDirectory(tree: Tree, place: Place, actor: Actor): void {
 export function forgetDirectory(tree: Tree, node: Node, actor: Actor): void {
   tree.paths.forgetAll();
   tree.takeTouched(node.fileId);
-  if (actor.origin !== undefined) tree.orphans.set(node.fileId, { ...node, parent: 0 as FileId, nlink: 0 });
+  if (actor.origin !== undefined)
+    tree.orphans.set(node.fileId, { ...node, parent: 0 as FileId, name: "", nlink: 0 });
 }
 
 export function isEmpty(tree: Tree, directory: FileId): boolean {

@@ -119,17 +119,6 @@ export class Tree {
     return this.#trackedIn.all(directory, after, this.layer, limit);
   }
 
-  /** Path of a tracked file that is in the tree. */
-  trackedPath(fileId: FileId): string | undefined {
-    return this.#trackedById.get(fileId, this.layer)?.path;
-  }
-
-  /** One of the names of what is in the tree. */
-  nameOf(fileId: FileId): string | undefined {
-    const path = this.trackedPath(fileId);
-    return path === undefined ? this.entries.findById(fileId)?.name : path.slice(path.lastIndexOf("/") + 1);
-  }
-
   localNode(row: LocalRow): Node {
     const isFile = ((row.mode ?? 0) & FileType.mask) === FileType.file;
     const node = localNode(row, this.store, isFile ? this.scratchFiles.state(row.fileId) : undefined);

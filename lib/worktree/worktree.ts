@@ -159,8 +159,7 @@ export class Worktree {
     if (isDirectory(node.mode)) throw new PosixError("EISDIR");
     if ((node.mode & FileType.mask) !== FileType.file) throw new PosixError("ENXIO");
     const state = node.nlink === 0 ? "orphan" : node.tracked ? "tracked" : "scratch";
-    const name = this.tree.nameOf(fileId) ?? "";
-    const file = new OpenFile(this.tree, { fileId, parent: node.parent, name }, state, {
+    const file = new OpenFile(this.tree, { fileId, parent: node.parent, name: node.name }, state, {
       hash: node.hash ?? null,
       size: node.size,
       attributes: attributesOf(node),
