@@ -22,7 +22,7 @@ export interface Book {
   readonly createdAt: string;
 }
 
-interface BookRow {
+export interface BookRow {
   readonly book_id: string;
   readonly root_id: number;
   readonly profile: string;
@@ -97,7 +97,7 @@ export class Books {
   }
 }
 
-function toBook(row: BookRow): Book {
+export function toBook(row: BookRow): Book {
   return {
     bookId: row.book_id as BookId,
     rootId: row.root_id as FileId,

@@ -27,6 +27,20 @@ function readMigrations(): Migration[] {
   return migrations;
 }
 
+/** The newest schema version that this program knows. */
+export function newestVersion(): number {
+  return readMigrations().at(-1)?.version ?? 0;
+}
+
+/** The refusal of a database that a newer pfs has made. */
+export function tooNew(file: string, present: number): PfsError {
+  return new PfsError(
+    "UNSUPPORTED_VERSION",
+    `The store ${file} has schema version ${present}; this pfs knows up to ${newestVersion()}.`,
+    { hint: "Upgrade pfs. The store was left as it is." },
+  );
+}
+
 /**
  * Brings the database to the newest version that this program knows.
  * @throws PfsError UNSUPPORTED_VERSION for a newer one
@@ -35,13 +49,7 @@ export function migrate(database: Database, file: string): void {
   const migrations = readMigrations();
   const newest = migrations.at(-1)?.version ?? 0;
   const present = database.pragma("user_version", { simple: true }) as number;
-  if (present > newest) {
-    throw new PfsError(
-      "UNSUPPORTED_VERSION",
-      `The store ${file} has schema version ${present}; this pfs knows up to ${newest}.`,
-      { hint: "Upgrade pfs. The store was left as it is." },
-    );
-  }
+  if (present > newest) throw tooNew(file, present);
   for (const { version, sql } of migrations) {
     if (version <= present) continue;
     database.transaction(() => {

@@ -1,0 +1,258 @@
+/**
+ * Owns reading a store from beside its owner: a second connection that cannot write, for the daemon's main thread and for
+ * commands. Must never change anything in the store, nor wait for its owner.
+ */
+import { createHash, hash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
+import Sqlite, { type Statement } from "better-sqlite3";
+import { PfsError } from "../schema/errors.ts";
+import { BASE, type BlobHash, type BookId, type FileId } from "../schema/ids.ts";
+import { GENESIS_HASH } from "../schema/log-row.ts";
+import type { TreePath } from "../schema/paths.ts";
+import { type Book, type BookRow, toBook } from "./book.ts";
+import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
+import { damaged, refuseDamaged } from "./store.ts";
+import { fromQuotient, type Time } from "./time.ts";
+
+/** One file of a book as the journal has it. */
+export interface BookFile {
+  readonly path: TreePath;
+  readonly sha256: BlobHash;
+  readonly sizeBytes: number;
+  /** 100644, 100755 or 120000 (octal), as in git. */
+  readonly mode: number;
+  readonly mtime: Time;
+  readonly fileId: FileId;
+}
+
+interface FileRow extends Omit<BookFile, "mtime"> {
+  readonly mtimeS: number;
+  readonly mtimeN: number;
+}
+
+/** Position of the log. */
+export interface LogHead {
+  /** Of the last row; 0 for an empty log. */
+  readonly seq: number;
+  readonly entryHash: string;
+}
+
+const SELECT_FILES = `SELECT path, sha256, size AS sizeBytes, mode, mtime / 1000000000 AS mtimeS,
+  mtime % 1000000000 AS mtimeN, file_id AS fileId FROM file_journal`;
+const PAGE_ROWS = 1000;
+const CHUNK_BYTES = 1024 * 1024;
+
+export class StoreReader {
+  readonly directory: string;
+  /** For this floor's own use: history, validate, export, verify. */
+  readonly database: Sqlite.Database;
+  readonly #file: Statement<unknown[], FileRow>;
+  readonly #files: Statement<unknown[], FileRow>;
+  readonly #blob: Statement<unknown[], { size: number; data: Buffer | null }>;
+
+  private constructor(directory: string, database: Sqlite.Database) {
+    this.directory = directory;
+    this.database = database;
+    this.#file = database.prepare(
+      `${SELECT_FILES} WHERE book_id = ? AND path = ? AND user_id = ? AND parent IS NOT NULL`,
+    );
+    this.#files = database.prepare(
+      `${SELECT_FILES} WHERE book_id = ? AND path > ? AND path < ? AND user_id = ? AND parent IS NOT NULL
+       ORDER BY path LIMIT ?`,
+    );
+    this.#blob = database.prepare("SELECT size, data FROM blob WHERE sha256 = ?");
+  }
+
+  /**
+   * Opens the store in `directory` for reading; its owner may be at work.
+   * @throws PfsError NOT_FOUND, STORE_DAMAGED, UNSUPPORTED_VERSION
+   */
+  static open(directory: string): StoreReader {
+    const file = join(directory, "pfs.db");
+    if (!existsSync(file)) {
+      throw new PfsError("NOT_FOUND", `There is no store in ${directory}.`, {
+        hint: "Make a book with `pfs init BOOK`, or name another store with --store.",
+      });
+    }
+    refuseDamaged(file);
+    let database: Sqlite.Database | undefined;
+    try {
+      database = new Sqlite(file, { readonly: true, fileMustExist: true });
+      checkVersion(database, file);
+      database.pragma("trusted_schema = OFF");
+      return new StoreReader(directory, database);
+    } catch (error) {
+      database?.close();
+      throw asDamage(error, file);
+    }
+  }
+
+  /** A reader of its own that sees the store as it is now, until it is closed. To be closed soon. */
+  openSnapshot(): StoreReader {
+    const snapshot = StoreReader.open(this.directory);
+    snapshot.database.exec("BEGIN");
+    // SQLite takes the snapshot at the first read.
+    snapshot.head();
+    return snapshot;
+  }
+
+  close(): void {
+    this.database.close();
+  }
+
+  listBooks(): Book[] {
+    return (this.database.prepare("SELECT * FROM book ORDER BY book_id").all() as BookRow[]).map(toBook);
+  }
+
+  /** @throws PfsError NOT_FOUND */
+  book(bookId: BookId): Book {
+    const row = this.database.prepare("SELECT * FROM book WHERE book_id = ?").get(bookId);
+    if (row !== undefined) return toBook(row as BookRow);
+    const known = this.listBooks().map((book) => book.bookId);
+    throw new PfsError("NOT_FOUND", `There is no book ${bookId} in the store ${this.directory}.`, {
+      hint:
+        known.length === 0
+          ? "Make one with `pfs init BOOK` or `pfs import BOOK DIR`."
+          : `It holds: ${known.join(", ")}.`,
+    });
+  }
+
+  /** Position of the log's last row. */
+  head(): LogHead {
+    const row = this.database
+      .prepare("SELECT seq, entry_hash AS entryHash FROM audit_log ORDER BY seq DESC LIMIT 1")
+      .get() as LogHead | undefined;
+    return row ?? { seq: 0, entryHash: GENESIS_HASH };
+  }
+
+  /** Number of a book's files and their bytes. Reads the whole journal of the book. @throws PfsError NOT_FOUND */
+  countFiles(bookId: BookId): { files: number; sizeBytes: number } {
+    this.book(bookId);
+    return this.database
+      .prepare(
+        `SELECT count(*) AS files, coalesce(sum(size), 0) AS sizeBytes FROM file_journal
+         WHERE book_id = ? AND user_id = ? AND parent IS NOT NULL`,
+      )
+      .get(bookId, BASE) as { files: number; sizeBytes: number };
+  }
+
+  /**
+   * The files of a book, bytewise sorted by path; with `prefix` that file, or what is below that directory. Reads as it
+   * is asked, a page at a time. @throws PfsError NOT_FOUND: no such book
+   */
+  *filesOf(bookId: BookId, prefix = ""): Generator<BookFile, void> {
+    this.book(bookId);
+    const single = prefix === "" ? undefined : this.file(bookId, prefix);
+    if (single !== undefined) yield single;
+    // "0" is the character after "/": what begins with `prefix/` is from there up to `prefix0`.
+    const end = prefix === "" ? "\u{10ffff}" : `${prefix}0`;
+    for (let after = prefix === "" ? "" : `${prefix}/`; ; ) {
+      const rows = this.#files.all(bookId, after, end, BASE, PAGE_ROWS);
+      for (const row of rows) yield toFile(row);
+      if (rows.length < PAGE_ROWS) return;
+      after = rows.at(-1)!.path;
+    }
+  }
+
+  /** The file at a path. */
+  file(bookId: BookId, path: string): BookFile | undefined {
+    const row = this.#file.get(bookId, path, BASE);
+    return row === undefined ? undefined : toFile(row);
+  }
+
+  /**
+   * All bytes of a blob, verified. Large ones too: they are read at once; {@link readChunks} does not.
+   * @param path for the message
+   * @throws PfsError CORRUPT
+   */
+  async readBytes(blobHash: BlobHash, path: string): Promise<Buffer> {
+    const inline = this.#readInline(blobHash, path);
+    if (inline !== undefined) return inline;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.readChunks(blobHash, path)) chunks.push(Buffer.from(chunk));
+    return Buffer.concat(chunks);
+  }
+
+  /**
+   * The bytes of a blob, piece by piece; each is valid until the next is asked for. That they are wrong shows at the end
+   * only: what was made of them must be thrown away then.
+   * @throws PfsError CORRUPT, after the last piece
+   */
+  async *readChunks(blobHash: BlobHash, path: string): AsyncGenerator<Uint8Array, void> {
+    const inline = this.#readInline(blobHash, path);
+    if (inline !== undefined) {
+      yield inline;
+      return;
+    }
+    const object = await open(this.objectPath(blobHash), "r").catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "ENOENT"
+        ? corrupt(blobHash, path, "its bytes are missing from the store", error)
+        : error;
+    });
+    try {
+      const digest = createHash("sha256");
+      const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      for (;;) {
+        const { bytesRead } = await object.read(chunk, 0, CHUNK_BYTES, null);
+        if (bytesRead === 0) break;
+        const piece = chunk.subarray(0, bytesRead);
+        digest.update(piece);
+        yield piece;
+      }
+      if (digest.digest("hex") !== blobHash)
+        throw corrupt(blobHash, path, "its stored bytes do not match its hash");
+    } finally {
+      await object.close();
+    }
+  }
+
+  /** Where a large blob's bytes are. */
+  objectPath(blobHash: BlobHash): string {
+    return join(this.directory, "objects", blobHash.slice(0, 2), blobHash);
+  }
+
+  #readInline(blobHash: BlobHash, path: string): Buffer | undefined {
+    const row = this.#blob.get(blobHash);
+    if (row === undefined) throw corrupt(blobHash, path, "its bytes are missing from the store");
+    if (row.data === null) return undefined;
+    if (hash("sha256", row.data, "hex") !== blobHash)
+      throw corrupt(blobHash, path, "its stored bytes do not match its hash");
+    return row.data;
+  }
+}
+
+function toFile({ mtimeS, mtimeN, ...row }: FileRow): BookFile {
+  return { ...row, mtime: fromQuotient(mtimeS, mtimeN) };
+}
+
+function checkVersion(database: Sqlite.Database, file: string): void {
+  if (database.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
+    throw new PfsError("STORE_DAMAGED", `${file} is a SQLite database, but not a store of pfs.`, {
+      hint: "Name another store with --store. The file was left as it is.",
+    });
+  }
+  const version = database.pragma("user_version", { simple: true }) as number;
+  if (version > newestVersion()) throw tooNew(file, version);
+  if (version < newestVersion()) {
+    throw new PfsError("UNSUPPORTED_VERSION", `The store ${file} was made by an older pfs.`, {
+      hint: "Run `pfs up` once: that brings it up to date.",
+    });
+  }
+}
+
+function asDamage(error: unknown, file: string): unknown {
+  const code = (error as { code?: unknown }).code;
+  const isDamage =
+    code === "SQLITE_NOTADB" || (typeof code === "string" && code.startsWith("SQLITE_CORRUPT"));
+  return isDamage ? damaged(file, (error as Error).message, error) : error;
+}
+
+function corrupt(blobHash: BlobHash, path: string, what: string, cause?: unknown): PfsError {
+  return new PfsError("CORRUPT", `${path} cannot be read: ${what} (${blobHash}).`, {
+    path,
+    hint: "Run `pfs verify` for all that is damaged, and restore the store from a backup.",
+    cause,
+  });
+}
