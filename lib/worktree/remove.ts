@@ -73,7 +73,6 @@ export function makeOrphan(tree: Tree, node: Node, actor: Actor): Identity[] {
       fileId: orphanId,
       parent: 0 as FileId,
       name: "",
-      name: "",
       nlink: 0,
       tracked: false,
     });
