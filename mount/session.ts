@@ -25,6 +25,9 @@ import type { FileHandle, OpenHandle } from "./open-handle.ts";
 import { ParkedAnswers } from "./parked-answers.ts";
 import { RequestActor } from "./request-actor.ts";
 
+/** Requests that are never answered, not even with an error. */
+const UNANSWERED: ReadonlySet<number> = new Set([OPCODE.FORGET, OPCODE.BATCH_FORGET, OPCODE.INTERRUPT]);
+
 export interface SessionOptions {
   readonly worktree: Worktree;
   /** Who answers for what is written through this mount (R7). */
@@ -79,7 +82,7 @@ export class Session {
       reply.error(errnoOf(error));
       this.#reportUnexpected(error, request.name);
     }
-    return request.opcode !== OPCODE.FORGET && request.opcode !== OPCODE.BATCH_FORGET;
+    return !UNANSWERED.has(request.opcode);
   }
 
   /** The kernel is gone: releases everything that it held. */

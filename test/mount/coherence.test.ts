@@ -1,0 +1,159 @@
+// C1: two mounts of one book, without kernels: who is told what, and whose answer waits for it.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FOPEN, NOTIFY } from "../../mount/kernel/protocol.ts";
+import type { Notification } from "../../mount/kernel-link.ts";
+import { Errno } from "../../schema/errors.ts";
+import { O_APPEND, O_RDWR, O_WRONLY, ROOT } from "./kernel-client.ts";
+import { withTestBook } from "./test-book.ts";
+
+/** `inode 17`, `entry 1 a.md`: what a notification says. */
+function show({ bytes }: Notification): string {
+  const code = bytes.readInt32LE(4);
+  const nodeid = Number(bytes.readBigUInt64LE(16));
+  if (code === NOTIFY.INVAL_INODE) return `inode ${nodeid}`;
+  assert.equal(code, NOTIFY.INVAL_ENTRY);
+  return `entry ${nodeid} ${bytes.toString("utf8", 32, 32 + bytes.readUInt32LE(24))}`;
+}
+
+test("C1: a single mount of a book is told nothing and waits for nothing", () => {
+  withTestBook((book) => {
+    const kernel = book.mount();
+    const file = kernel.create(ROOT, "a.md");
+    kernel.write(file, file.fh, "x");
+    assert.equal(kernel.flush(file, file.fh)?.errno, 0);
+    assert.equal(kernel.rename(ROOT, "a.md", ROOT, "b.md")?.errno, 0);
+    assert.deepEqual(kernel.notifications, []);
+    assert.equal(book.deliveries.isIdle, true);
+  });
+});
+
+test("C1: another mount is told of what it knows; a close is answered when it has been", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    const file = one.save(ROOT, "a.md", "first");
+    for (const { ticket } of other.notifications.splice(0)) book.deliveries.delivered(ticket);
+    one.lateAnswers.length = 0;
+    const seen = other.lookup(ROOT, "a.md");
+    other.release(seen, other.open(seen).fh);
+
+    const { fh } = one.open(file, O_RDWR);
+    one.write(file, fh, "second");
+    assert.equal(one.flush(file, fh), undefined, "kept back");
+    assert.ok(other.notifications.map(show).includes(`inode ${seen.nodeid}`));
+    assert.deepEqual(one.notifications, [], "nobody is told of what it did itself");
+    const early = other.open(seen);
+    assert.equal(early.flags & FOPEN.KEEP_CACHE, 0, "its pages are old");
+    assert.equal(
+      other.open(seen).flags & FOPEN.KEEP_CACHE,
+      FOPEN.KEEP_CACHE,
+      "and were dropped at that open",
+    );
+
+    assert.equal(one.lateAnswers.length, 0);
+    for (const { ticket } of other.notifications.splice(0)) book.deliveries.delivered(ticket);
+    assert.equal(one.lateAnswers.length, 1);
+    assert.equal(one.lateAnswers[0]?.buffer.readInt32LE(4), 0);
+  });
+});
+
+test("C1: a kernel that knows neither the file nor its directory is not told", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    const directory = one.mkdir(ROOT, "d");
+    other.notifications.length = 0;
+    one.save(directory, "a.md", "x");
+    assert.deepEqual(
+      other.notifications.map(show).filter((line) => line.startsWith("entry") || line !== "inode 1"),
+      [],
+    );
+  });
+});
+
+test("C1: names that come and go are told by directory, pages of the listing before the name", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    one.save(ROOT, "a.md", "x");
+    const told = other.notifications.map(show);
+    assert.ok(told.includes("entry 1 a.md"), told.join());
+    assert.ok(told.indexOf("inode 1") < told.indexOf("entry 1 a.md"));
+    other.notifications.length = 0;
+    one.unlink(ROOT, "a.md");
+    assert.ok(other.notifications.map(show).includes("entry 1 a.md"));
+  });
+});
+
+test("C1: an unlink, which holds a directory's lock, does not wait for names", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    one.save(ROOT, "a.md", "x");
+    for (const { ticket } of other.notifications.splice(0)) book.deliveries.delivered(ticket);
+    assert.equal(one.send("UNLINK", ROOT, { text: "a.md" }), undefined, "waits for the pages of the listing");
+    for (const { ticket, lane } of other.notifications)
+      if (lane === "inode") book.deliveries.delivered(ticket);
+    assert.equal(one.lateAnswers.at(-1)?.buffer.readInt32LE(4), 0);
+    assert.equal(book.deliveries.isIdle, false, "the name is still on its way");
+  });
+});
+
+test("C1: an interrupted close gets its true answer at once", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    other.lookup(ROOT, "a.md");
+    const file = one.create(ROOT, "a.md");
+    one.write(file, file.fh, "x");
+    assert.equal(one.flush(file, file.fh), undefined);
+    const before = one.lateAnswers.length;
+    assert.equal(one.send("INTERRUPT", { nodeid: 0 }, { u64: one.lastUnique }), undefined);
+    assert.equal(one.lateAnswers.length, before + 1);
+    assert.equal(one.lateAnswers.at(-1)?.buffer.readInt32LE(4), 0);
+  });
+});
+
+test("C1: handles of another mount go on with the new file when theirs was replaced, with their own when it was removed", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    const file = one.save(ROOT, "a.md", "old");
+    const seen = other.lookup(ROOT, "a.md");
+    const { fh } = other.open(seen);
+    one.save(ROOT, "a.md.tmp.1", "new");
+    one.rename(ROOT, "a.md.tmp.1", ROOT, "a.md");
+    assert.equal(other.read(seen, fh).body.toString(), "new");
+    one.unlink(ROOT, "a.md");
+    assert.equal(other.read(seen, fh).body.toString(), "new");
+    assert.equal(other.getattr(seen).errno, 0, "fstat without a handle number");
+    other.release(seen, fh);
+    assert.equal(other.getattr(seen).errno, Errno.ESTALE);
+    assert.equal(file.nodeid, seen.nodeid);
+  });
+});
+
+test("C1: an append goes to where the file ends now, and the kernel that did not know drops its pages", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    const file = one.save(ROOT, "log.md", "");
+    const seen = other.lookup(ROOT, "log.md");
+    const flags = O_WRONLY | O_APPEND;
+    const [a, b] = [one.open(file, flags).fh, other.open(seen, flags).fh];
+    one.write(file, a, "first", { offset: 0, flags });
+    other.notifications.length = 0;
+    other.write(seen, b, "second", { offset: 0, flags });
+    assert.deepEqual(other.notifications.map(show), [`inode ${seen.nodeid}`]);
+    const reader = one.open(file).fh;
+    assert.equal(one.read(file, reader).body.toString(), "firstsecond");
+  });
+});
+
+test("C1: a mount that goes away lets go of those who wait for it", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    other.lookup(ROOT, "a.md");
+    const file = one.create(ROOT, "a.md");
+    assert.equal(one.flush(file, file.fh), undefined);
+    other.session.close();
+    assert.ok(one.lateAnswers.length > 0);
+    assert.equal(book.deliveries.isIdle, true);
+    assert.equal(one.flush(file, file.fh)?.errno, 0);
+  });
+});
