@@ -12,22 +12,21 @@ import {
   linkSync,
   mkdirSync,
   openSync,
-  readdirSync,
-  renameSync,
+  rmSync,
   unlinkSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { Statement } from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
-import { type BlobHash, isBlobHash } from "../schema/ids.ts";
+import type { BlobHash } from "../schema/ids.ts";
 import { hashOpenFile } from "./hash-file.ts";
 import { passStep } from "./step.ts";
 import type { Store } from "./store.ts";
 
 /** Bytes up to this many are kept in the database. */
 export const INLINE_MAX_BYTES = 128 * 1024;
-/** A file on its way into objects/: left behind only by a process that was killed in between. */
-const INCOMING = ".incoming";
+/** Ending of a note in drafts/ that a blob is on its way into objects/; a killed process leaves it (leftovers.ts). */
+export const INCOMING = ".incoming";
 
 export type StorageBackend = "inline" | "object";
 
@@ -43,6 +42,7 @@ export class Blobs {
   readonly #drafts: string;
   readonly #insert: Statement<unknown[]>;
   readonly #select: Statement<[string], { size: number; data: Buffer | null }>;
+  readonly #mend: Statement<unknown[]>;
   readonly #exists: Statement<[string], { size: number }>;
   /** Large blobs whose bytes were seen to be right, with what the file looked like then. */
   readonly #verified = new Map<BlobHash, string>();
@@ -55,37 +55,30 @@ export class Blobs {
       "INSERT INTO blob (sha256, size, data) VALUES (?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
     );
     this.#select = store.database.prepare("SELECT size, data FROM blob WHERE sha256 = ?");
+    this.#mend = store.database.prepare("UPDATE blob SET size = ?, data = ? WHERE sha256 = ?");
     this.#exists = store.database.prepare("SELECT size FROM blob WHERE sha256 = ?");
-    this.#settleIncoming();
   }
 
   /** Stores small bytes under their hash. Only within a transaction. */
   putInline(blobHash: BlobHash, bytes: Uint8Array): void {
-    this.#insert.run(blobHash, bytes.byteLength, bytes);
+    if (this.#insert.run(blobHash, bytes.byteLength, bytes).changes === 0) this.#mendInline(blobHash, bytes);
     passStep("blob.stored");
   }
 
   /**
    * Takes over a finished file as the large blob `blobHash`: makes it durable, gives it its name and stores its row. Only
-   * within a transaction; if that is undone the file is back at `path`. The file must not be written any more.
+   * within a transaction. Once that is committed, `path` is gone; if it is undone, nothing has happened. The file must not
+   * be written any more.
    */
   adoptFile(blobHash: BlobHash, path: string, fd: number, sizeBytes: number): void {
-    fsyncSync(fd);
-    passStep("object.synced");
-    const target = this.objectPath(blobHash);
-    const incoming = join(this.#drafts, `${blobHash}${INCOMING}`);
-    mkdirSync(join(this.#objects, blobHash.slice(0, 2)), { recursive: true, mode: 0o700 });
-    renameSync(path, incoming);
-    const isNew = this.#linkUnlessThere(incoming, target, blobHash);
-    passStep("object.linked");
     this.#store.afterCommit(() => {
-      unlinkSync(incoming);
+      unlinkSync(path);
       passStep("object.settled");
     });
-    this.#store.afterRollback(() => {
-      if (isNew) unlinkSync(target);
-      renameSync(incoming, path);
-    });
+    if (this.#hasSoundObject(blobHash)) return;
+    fsyncSync(fd);
+    passStep("object.synced");
+    this.#linkObject(blobHash, path);
     this.#insert.run(blobHash, sizeBytes, null);
     passStep("blob.stored");
     this.#markVerified(blobHash, fd);
@@ -139,34 +132,61 @@ export class Blobs {
 
   /** Where a large blob's bytes are. */
   objectPath(blobHash: BlobHash): string {
-    return join(this.#objects, blobHash.slice(0, 2), blobHash);
+    return objectPath(this.#store, blobHash);
   }
 
-  #linkUnlessThere(incoming: string, target: string, blobHash: BlobHash): boolean {
-    if (existsSync(target) && this.has(blobHash)) return false;
-    // A file without a row is what a killed process left; its bytes were never vouched for.
-    if (existsSync(target)) unlinkSync(target);
-    linkSync(incoming, target);
-    syncDirectory(join(this.#objects, blobHash.slice(0, 2)));
-    return true;
+  /**
+   * Gives the file at `path` a second name in objects/. A third, in drafts/, notes that its row is not committed yet: what
+   * a killed process leaves is found by it.
+   */
+  #linkObject(blobHash: BlobHash, path: string): void {
+    const isKnown = this.has(blobHash);
+    const target = this.objectPath(blobHash);
+    const note = join(this.#drafts, `${blobHash}${INCOMING}`);
+    this.#store.afterCommit(() => unlinkSync(note));
+    this.#store.afterRollback(() => {
+      // Where a row is known already, the bytes just replaced bad ones and are to stay.
+      if (!isKnown) rmSync(target, { force: true });
+      rmSync(note, { force: true });
+    });
+    rmSync(note, { force: true });
+    linkSync(path, note);
+    passStep("object.noted");
+    const folder = join(this.#objects, blobHash.slice(0, 2));
+    if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(this.#objects);
+    // Nobody has vouched for what may be there.
+    rmSync(target, { force: true });
+    linkSync(path, target);
+    syncDirectory(folder);
+    passStep("object.linked");
+  }
+
+  #hasSoundObject(blobHash: BlobHash): boolean {
+    if (!this.has(blobHash)) return false;
+    try {
+      closeSync(this.openObject(blobHash, blobHash).fd);
+      return true;
+    } catch (error) {
+      if (error instanceof PfsError) return false;
+      throw error;
+    }
+  }
+
+  /** Whoever brings the bytes of a blob that is known, but was damaged, mends it. */
+  #mendInline(blobHash: BlobHash, bytes: Uint8Array): void {
+    const row = this.#select.get(blobHash);
+    if (row?.data != null && hash("sha256", row.data, "hex") !== blobHash)
+      this.#mend.run(bytes.byteLength, bytes, blobHash);
   }
 
   #markVerified(blobHash: BlobHash, fd: number): void {
     this.#verified.set(blobHash, fingerprint(fd));
   }
+}
 
-  /** Finishes or undoes what a killed process was doing: a file whose row was committed stays, another goes (SC-002). */
-  #settleIncoming(): void {
-    for (const name of readdirSync(this.#drafts)) {
-      const path = join(this.#drafts, name);
-      const blobHash = name.slice(0, -INCOMING.length);
-      if (name.endsWith(INCOMING) && isBlobHash(blobHash) && !this.has(blobHash)) {
-        const object = this.objectPath(blobHash);
-        if (existsSync(object)) unlinkSync(object);
-      }
-      unlinkSync(path);
-    }
-  }
+/** Where a large blob's bytes are in a store. */
+export function objectPath(store: Store, blobHash: BlobHash): string {
+  return join(store.directory, "objects", blobHash.slice(0, 2), blobHash);
 }
 
 /** Changes whenever the file's bytes may have changed. */

@@ -177,30 +177,35 @@ export class FileDraft implements Draft {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    let done = 0;
-    while (done < bytes.byteLength) {
-      done += writeSync(this.fd, bytes, done, bytes.byteLength - done, offset + done);
+    // Before the write: one that fails half way (a full disk) must leave no stale hash behind.
+    if (offset < this.#hashedBytes) this.#restartHash(offset);
+    try {
+      writeFully(this.fd, offset, bytes);
+    } catch (error) {
+      this.#cutBack();
+      throw error;
     }
-    if (this.#hash !== undefined) {
-      if (offset === this.#hashedBytes) {
-        this.#hash.update(bytes);
-        this.#hashedBytes += bytes.byteLength;
-      } else if (offset < this.#hashedBytes) {
-        this.#hash = undefined;
-      }
+    if (this.#hash !== undefined && offset === this.#hashedBytes) {
+      this.#hash.update(bytes);
+      this.#hashedBytes += bytes.byteLength;
     }
     this.size = Math.max(this.size, offset + bytes.byteLength);
   }
 
   truncate(size: number): void {
     ftruncateSync(this.fd, size);
-    if (size < this.#hashedBytes) this.#hash = undefined;
+    if (size < this.#hashedBytes) this.#restartHash(size);
     this.size = size;
   }
 
   allocate(mode: number, offset: number, length: number): void {
-    fallocate(this.fd, mode, offset, length);
-    if (offset < this.#hashedBytes && mode !== 0 && mode !== Fallocate.keepSize) this.#hash = undefined;
+    try {
+      fallocate(this.fd, mode, offset, length);
+    } catch (error) {
+      this.#cutBack();
+      throw error;
+    }
+    if (offset < this.#hashedBytes && mode !== 0 && mode !== Fallocate.keepSize) this.#restartHash(offset);
     this.size = fstatSync(this.fd).size;
   }
 
@@ -220,6 +225,17 @@ export class FileDraft implements Draft {
     closeSync(this.fd);
     if (this.#temporary) unlinkSync(this.path);
   }
+
+  /** What was hashed so far holds no longer, unless nothing of it is left. */
+  #restartHash(keptBytes: number): void {
+    this.#hash = this.#temporary && keptBytes === 0 ? createHash("sha256") : undefined;
+    this.#hashedBytes = 0;
+  }
+
+  /** Takes away what a failed write has added at the end. */
+  #cutBack(): void {
+    if (fstatSync(this.fd).size > this.size) ftruncateSync(this.fd, this.size);
+  }
 }
 
 function copyInto(source: Uint8Array, size: number, offset: number, target: Uint8Array): number {
@@ -227,6 +243,13 @@ function copyInto(source: Uint8Array, size: number, offset: number, target: Uint
   const length = Math.min(target.byteLength, size - offset);
   target.set(source.subarray(offset, offset + length));
   return length;
+}
+
+export function writeFully(fd: number, offset: number, bytes: Uint8Array): void {
+  let done = 0;
+  while (done < bytes.byteLength) {
+    done += writeSync(fd, bytes, done, bytes.byteLength - done, offset + done);
+  }
 }
 
 function readFully(fd: number, offset: number, target: Uint8Array): number {

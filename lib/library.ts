@@ -6,6 +6,7 @@ import type { BookId } from "../schema/ids.ts";
 import type { Profile } from "../schema/profiles.ts";
 import { Blobs } from "./blobs.ts";
 import { type Book, Books } from "./book.ts";
+import { clearLeftovers } from "./leftovers.ts";
 import { Log } from "./log.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { Worktree } from "./worktree/worktree.ts";
@@ -20,6 +21,7 @@ export class Library {
   /** Takes over an open store. */
   constructor(store: Store) {
     this.store = store;
+    clearLeftovers(store);
     this.blobs = new Blobs(store);
     this.log = new Log(store);
     this.books = new Books(store);

@@ -1,17 +1,20 @@
 /**
  * Owns D1: exactly one process owns a store, by flock(2) on a file that names the owner. The lock dies with its process,
- * so a file left by a killed one locks nothing.
+ * so a file left by a killed one locks nothing; that it still names an owner tells that the owner was killed.
  */
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
 import { PfsError } from "../schema/errors.ts";
 import { tryLockExclusive } from "./libc.ts";
 
 /** A held lock. */
 export class LockFile {
+  /** The owner before did not give the lock back: it was killed, or the machine stopped. */
+  readonly wasLeft: boolean;
   readonly #fd: number;
 
-  private constructor(fd: number) {
+  private constructor(fd: number, wasLeft: boolean) {
     this.#fd = fd;
+    this.wasLeft = wasLeft;
   }
 
   /**
@@ -27,9 +30,10 @@ export class LockFile {
           hint: "Let the pfs command talk to that daemon, stop it with `pfs stop`, or name another store with --store.",
         });
       }
+      const wasLeft = fstatSync(fd).size > 0;
       ftruncateSync(fd, 0);
       writeSync(fd, `${process.pid}\n`, 0);
-      return new LockFile(fd);
+      return new LockFile(fd, wasLeft);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -37,6 +41,7 @@ export class LockFile {
   }
 
   release(): void {
+    ftruncateSync(this.#fd, 0);
     closeSync(this.#fd);
   }
 }

@@ -4,7 +4,14 @@
  */
 import type { Statement } from "better-sqlite3";
 import type { BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
-import { canonicalJson, entryHash, GENESIS_HASH, type LogOperation, type LogRow, type LogRowBody } from "../schema/log-row.ts";
+import {
+  canonicalJson,
+  entryHash,
+  GENESIS_HASH,
+  type LogOperation,
+  type LogRow,
+  type LogRowBody,
+} from "../schema/log-row.ts";
 import type { Actor } from "./node.ts";
 import { passStep } from "./step.ts";
 import type { Store } from "./store.ts";
@@ -93,8 +100,9 @@ export class Log {
    * @throws SqliteError when the row breaks a constraint (R7)
    */
   append(entry: LogEntry, actor: Actor): void {
-    const time = new Date().toISOString();
-    const timestamp = time > this.#timestamp ? time : this.#timestamp;
+    let timestamp = new Date().toISOString();
+    // The clock may have been set back.
+    if (timestamp < this.#timestamp) timestamp = this.#timestamp;
     const unchained = {
       seq: this.#seq + 1,
       timestamp,

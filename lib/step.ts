@@ -7,9 +7,12 @@
 export const steps = [
   "draft.hashed",
   "object.synced",
+  "object.noted",
   "object.linked",
   "transaction.begun",
   "blob.stored",
+  "vacancy.written",
+  "vacancy.settled",
   "journal.written",
   "log.written",
   "transaction.committed",

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
 import { LockFile } from "./lock-file.ts";
-import { APPLICATION_ID, migrate } from "./migrations.ts";
+import { APPLICATION_ID, migrate, newestVersion, tooNew } from "./migrations.ts";
 import { passStep } from "./step.ts";
 
 const SQLITE_MAGIC = "SQLite format 3\0";
@@ -94,6 +94,7 @@ export class Store {
         mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
       }
       refuseDamaged(file);
+      refuseForeign(file);
       database = openDatabase(file);
       return new Store(directory, database, lock, options);
     } catch (error) {
@@ -143,14 +144,19 @@ export class Store {
     }
     this.#state = "idle";
     this.#onCommit?.();
-    passStep("transaction.committed");
+    runAnyway(passCommitted);
     const hooks = this.#afterCommit;
     if (hooks.length > 0 || this.#afterRollback.length > 0) {
       this.#afterCommit = [];
       this.#afterRollback = [];
-      for (const hook of hooks) hook();
+      for (const hook of hooks) runAnyway(hook);
     }
     return result;
+  }
+
+  /** Whether the owner before was killed and may have left things behind. */
+  get wasLeft(): boolean {
+    return this.#lock.wasLeft;
   }
 
   /** Within {@link transaction}. */
@@ -158,7 +164,10 @@ export class Store {
     return this.#state === "writing";
   }
 
-  /** Runs `hook` once the transaction under way is committed; not at all if it is undone. */
+  /**
+   * Runs `hook` once the transaction under way is committed; not at all if it is undone. What it throws becomes a warning
+   * of the process: the operation was committed and must not seem to have failed.
+   */
   afterCommit(hook: () => void): void {
     this.#afterCommit.push(hook);
   }
@@ -175,7 +184,8 @@ export class Store {
     const hooks = this.#afterRollback;
     this.#afterCommit = [];
     this.#afterRollback = [];
-    for (const hook of hooks) hook();
+    // The last first: each undoes what it did on top of those before it.
+    for (const hook of hooks.reverse()) runAnyway(hook);
   }
 
   /** Makes everything committed so far durable on disk: what `synchronous=FULL` does after a commit. */
@@ -213,17 +223,24 @@ export class Store {
   }
 }
 
+function passCommitted(): void {
+  passStep("transaction.committed");
+}
+
+function runAnyway(hook: () => void): void {
+  try {
+    hook();
+  } catch (error) {
+    process.emitWarning(error as Error);
+  }
+}
+
 function openDatabase(file: string): Sqlite.Database {
   let database: Sqlite.Database | undefined;
   try {
     database = new Sqlite(file);
-    const isNew = (database.pragma("schema_version", { simple: true }) as number) === 0;
-    if (!isNew && database.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
-      throw new PfsError("STORE_DAMAGED", `${file} is a SQLite database, but not a store of pfs.`, {
-        hint: "Name another store with --store. The file was left as it is.",
-      });
-    }
-    if (isNew) database.pragma("page_size = 4096");
+    // Without effect on a database that has pages already.
+    database.pragma("page_size = 4096");
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = NORMAL");
     database.pragma("wal_autocheckpoint = 0");
@@ -243,7 +260,7 @@ function openDatabase(file: string): Sqlite.Database {
 }
 
 /** Looks at the file as bytes, before SQLite could write to it. */
-function refuseDamaged(file: string): void {
+export function refuseDamaged(file: string): void {
   if (!existsSync(file)) return;
   const fd = openSync(file, "r");
   try {
@@ -271,7 +288,41 @@ function refuseDamaged(file: string): void {
   }
 }
 
-function damaged(file: string, what: string, cause?: unknown): PfsError {
+/** Tells a store from other databases without a connection that could write to it or leave files beside it. */
+function refuseForeign(file: string): void {
+  if (!existsSync(file)) return;
+  const wal = `${file}-wal`;
+  if (existsSync(wal) && statSync(wal).size > 0) {
+    const database = new Sqlite(file, { readonly: true });
+    try {
+      const read = (name: string) => database.pragma(name, { simple: true }) as number;
+      if (read("schema_version") !== 0) refuseVersion(file, read("application_id"), read("user_version"));
+    } finally {
+      database.close();
+    }
+    return;
+  }
+  const header = Buffer.alloc(100);
+  const fd = openSync(file, "r");
+  try {
+    if (readSync(fd, header, 0, 100, 0) < 100) return;
+  } finally {
+    closeSync(fd);
+  }
+  // The schema cookie at 40 is 0 before the first table, the user version is at 60, the application id at 68.
+  if (header.readUInt32BE(40) !== 0) refuseVersion(file, header.readUInt32BE(68), header.readUInt32BE(60));
+}
+
+function refuseVersion(file: string, applicationId: number, version: number): void {
+  if (applicationId !== APPLICATION_ID) {
+    throw new PfsError("STORE_DAMAGED", `${file} is a SQLite database, but not a store of pfs.`, {
+      hint: "Name another store with --store. The file was left as it is.",
+    });
+  }
+  if (version > newestVersion()) throw tooNew(file, version);
+}
+
+export function damaged(file: string, what: string, cause?: unknown): PfsError {
   return new PfsError("STORE_DAMAGED", `The store's database ${file} is damaged: ${what}.`, {
     hint: "It was left as it is. Restore it from a backup, or name another store with --store.",
     cause,

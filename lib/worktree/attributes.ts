@@ -6,7 +6,7 @@ import { PosixError } from "../../schema/errors.ts";
 import type { FileId } from "../../schema/ids.ts";
 import { futimens } from "../libc.ts";
 import { type Actor, type AttributeChange, FileType, isDirectory, type Node } from "../node.ts";
-import { now, type Time, toNanoseconds } from "../time.ts";
+import { compareTimes, fromNanoseconds, now } from "../time.ts";
 import type { LocalAttributes } from "./entries.ts";
 import { JournalMode } from "./node-rows.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -57,10 +57,16 @@ function truncateByPath(node: Node, size: number, actor: Actor, openAs: (id: Fil
   if (type !== FileType.file) throw new PosixError("EINVAL");
   const file = openAs(node.fileId);
   try {
-    // While somebody is writing, this is a part of that draft; else it is a save of its own.
+    // While somebody is writing, this is a part of that draft; else it is a save of its own, wholly or not at all.
     const wasDirty = file.dirty;
     file.truncate(size, actor);
-    if (!wasDirty) file.commit(actor, { durable: false });
+    if (wasDirty) return;
+    try {
+      file.commit(actor, { durable: false });
+    } catch (error) {
+      if (file.refused === undefined) file.discardDraft(node.size);
+      throw error;
+    }
   } finally {
     file.release(actor);
   }
@@ -77,7 +83,6 @@ function applyInMemory(file: OpenFile, local: LocalAttributes): void {
     // Setting the modification time alone leaves the access time, which follows it by default, where it was.
     attributes.atime ??= attributes.mtime;
     attributes.mtime = local.mtime;
-    file.mtimeIsSet = true;
   }
 }
 
@@ -89,6 +94,7 @@ function setOrphan(tree: Tree, node: Node, local: LocalAttributes): void {
 function setLocal(tree: Tree, node: Node, local: LocalAttributes): void {
   const isFile = (node.mode & FileType.mask) === FileType.file;
   tree.store.transaction(() => tree.entries.setAttributes(node.fileId, withAtime(node, local)));
+  if (local.mtime !== undefined) tree.takeTouched(node.fileId);
   if (!isFile || local.mtime === undefined) return;
   const open = tree.scratchFiles.open(node.fileId);
   try {
@@ -106,17 +112,18 @@ function setTracked(
   actor: Actor,
 ): void {
   const startedMs = performance.now();
-  const { mtime, ...kept } = withAtime(node, local);
+  const { mtime, ...onlyHere } = withAtime(node, local);
   const isSymlink = (node.mode & FileType.mask) === FileType.symlink;
   const path = tree.pathOf(node.parent, node.name);
   tree.store.transaction(() => {
-    tree.entries.setAttributes(node.fileId, kept);
-    // A draft under way takes what the book keeps along with its save.
-    if (file?.dirty === true) return;
+    tree.entries.setAttributes(node.fileId, onlyHere);
     const row = tree.journal.get(path);
     if (row === undefined) throw new PosixError("ENOENT");
     const mode = isSymlink ? JournalMode.symlink : journalModeOf(local.mode ?? node.mode);
-    if (mode === row.mode && (mtime === undefined || toNanoseconds(mtime) === row.mtime)) return;
+    // The time of a draft goes with its save.
+    const kept = fromNanoseconds(row.mtime);
+    const newMtime = file?.dirty === true ? kept : (mtime ?? kept);
+    if (mode === row.mode && compareTimes(newMtime, kept) === 0) return;
     const version = {
       path,
       parent: node.parent,
@@ -124,9 +131,11 @@ function setTracked(
       hash: row.sha256,
       size: row.size,
       mode,
+      mtime: newMtime,
+      writtenAt: local.ctime ?? now(),
+      storage: row.storage,
     };
-    const newMtime: Time = mtime ?? { seconds: node.mtimeSeconds, nanoseconds: node.mtimeNanoseconds };
-    recordVersion(tree, { ...version, mtime: newMtime, storage: row.storage }, row.sha256, actor, startedMs);
+    recordVersion(tree, version, row.sha256, actor, startedMs);
   });
   if (file !== undefined) applyInMemory(file, local);
 }

@@ -3,14 +3,15 @@
  * share), its attributes while they are not yet saved, and why a save of it was refused. One object per file, however
  * many handles there are. Must never write the journal; save.ts does.
  */
-import type { PfsError } from "../../schema/errors.ts";
+import { PfsError, PosixError } from "../../schema/errors.ts";
 import type { BlobHash, FileId } from "../../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "../blobs.ts";
 import {
   type Content,
   type Draft,
+  Fallocate,
   FileDraft,
-  InlineContent,
+  type InlineContent,
   MemoryDraft,
   ObjectContent,
 } from "../content.ts";
@@ -45,8 +46,6 @@ export class OpenFile {
   attributes: FileAttributes;
   /** There is something that the journal does not have yet. */
   dirty = false;
-  /** Its modification time was set by somebody, so that a save does not replace it. */
-  mtimeIsSet = false;
   /** A save was refused for good; every later one gets the same answer. */
   refused: PfsError | undefined;
   /** Differs whenever the bytes differ from what they were. */
@@ -119,23 +118,23 @@ export class OpenFile {
 
   /** @throws PfsError TOO_LARGE, FULL, or why an earlier save was refused */
   write(offset: number, bytes: Uint8Array, actor: Actor): void {
-    const draft = this.#draftFor(offset + bytes.byteLength, bytes.byteLength);
+    const draft = this.#draftFor({ end: offset + bytes.byteLength, added: bytes.byteLength }, actor);
     draft.write(offset, bytes);
     this.#changed(actor);
   }
 
   /** @throws as {@link write} */
   truncate(size: number, actor: Actor): void {
-    if (size === 0 && this.draft === undefined && this.state !== "scratch")
-      this.#replaceContent(new InlineContent(EMPTY));
-    const draft = this.#draftFor(size, 0);
+    const draft = this.#draftFor({ end: size, added: 0, keep: size > 0 }, actor);
     draft.truncate(size);
     this.#changed(actor);
   }
 
-  /** fallocate(2). @throws as {@link write} */
+  /** fallocate(2). @throws as {@link write}; PosixError EOPNOTSUPP */
   allocate(mode: number, offset: number, length: number, actor: Actor): void {
-    const draft = this.#draftFor(offset + length, length);
+    if ((mode & ~FALLOCATE_MODES) !== 0) throw new PosixError("EOPNOTSUPP");
+    const added = (mode & Fallocate.punchHole) === 0 ? length : 0;
+    const draft = this.#draftFor({ end: offset + length, added }, actor);
     draft.allocate(mode, offset, length);
     this.#changed(actor);
   }
@@ -181,6 +180,18 @@ export class OpenFile {
     return this.#content;
   }
 
+  /** Its path in the book, for messages; of an orphan the last name it had. */
+  path(): string {
+    return this.state === "orphan" ? this.name : this.#tree.pathOf(this.parent, this.name);
+  }
+
+  /** Gives up what was not saved: the bytes are the committed ones again. */
+  discardDraft(sizeBytes: number): void {
+    this.replaceContent(undefined, sizeBytes);
+    this.dirty = false;
+    this.version = ++versions;
+  }
+
   /** Puts committed or converted bytes in the place of what was there. */
   replaceContent(content: Content | undefined, size: number): void {
     if (content !== this.#content) this.#content?.close();
@@ -196,47 +207,68 @@ export class OpenFile {
     this.version = ++versions;
   }
 
-  #replaceContent(content: Content): void {
-    this.replaceContent(content, content.size);
-  }
-
   #changed(actor: Actor): void {
     const time = now();
     this.attributes.mtime = time;
     this.attributes.ctime = time;
-    this.mtimeIsSet = false;
     this.lastWriter = actor;
     this.version = ++versions;
     if (this.state === "tracked") this.dirty = true;
   }
 
   /** The draft, made from the committed bytes if there is none, and moved to a file when it grows out of memory. */
-  #draftFor(end: number, added: number): Draft {
+  #draftFor(need: Need, actor: Actor): Draft {
     if (this.refused !== undefined) throw this.refused;
-    if (this.state !== "scratch" && end > this.#tree.book.fileSizeLimitBytes) throw this.#tree.tooLarge(this);
-    this.#tree.store.checkSpace(added);
-    const draft = this.draft;
+    this.#refuseTooMuch(need, actor);
+    const { draft } = this;
     if (draft instanceof FileDraft) return draft;
-    if (draft instanceof MemoryDraft && end <= INLINE_MAX_BYTES) return draft;
-    const made = this.#makeDraft(end);
-    this.#replaceContent(made);
+    if (draft instanceof MemoryDraft && need.end <= INLINE_MAX_BYTES) return draft;
+    const made = this.#makeDraft(need);
+    this.replaceContent(made, made.size);
     return made;
   }
 
-  #makeDraft(end: number): Draft {
+  #refuseTooMuch({ end, added }: Need, actor: Actor): void {
+    const tree = this.#tree;
+    if (this.state !== "scratch" && end > tree.book.fileSizeLimitBytes) {
+      const operation = this.hash === null ? "create" : "update";
+      tree.refuseTooLarge(
+        { operation, path: this.path(), currentHash: this.hash, fileId: this.fileId },
+        actor,
+      );
+    }
+    try {
+      tree.store.checkSpace(added);
+    } catch (error) {
+      if (error instanceof PfsError) tree.refusals.record(error, this.path(), actor);
+      throw error;
+    }
+  }
+
+  #makeDraft({ end, keep = true }: Need): Draft {
+    if (!keep && this.state !== "scratch") return new MemoryDraft(EMPTY, FIRST_DRAFT_BYTES);
     const content = this.content();
     if (content instanceof ObjectContent)
       return this.#tree.scratchFiles.copyDraft(this.#tree.blobs.objectPath(this.hash as BlobHash));
     if (content instanceof FileDraft) return content;
-    const bytes = (content as InlineContent | MemoryDraft).bytes;
+    const { bytes } = content as InlineContent | MemoryDraft;
     if (end <= INLINE_MAX_BYTES) return new MemoryDraft(bytes, FIRST_DRAFT_BYTES);
-    const draft = this.#tree.scratchFiles.createDraft();
-    if (bytes.byteLength > 0) draft.write(0, bytes);
-    return draft;
+    return this.#tree.scratchFiles.createDraft(bytes);
   }
 }
 
 const EMPTY = new Uint8Array(0);
+const FALLOCATE_MODES = Fallocate.keepSize | Fallocate.punchHole | Fallocate.zeroRange;
+
+/** What a change asks of the draft. */
+interface Need {
+  /** The size that it must have room for. */
+  readonly end: number;
+  /** Bytes that are new on the disk. */
+  readonly added: number;
+  /** Whether the bytes so far are of interest; default true. */
+  readonly keep?: boolean;
+}
 
 /** What an open file begins with. */
 export interface OpenStart {

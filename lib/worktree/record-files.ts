@@ -5,7 +5,7 @@
 import { hash as sha256 } from "node:crypto";
 import { closeSync, openSync, unlinkSync } from "node:fs";
 import { PfsError } from "../../schema/errors.ts";
-import { type BlobHash, type FileId, newFileId } from "../../schema/ids.ts";
+import { type FileId, newFileId } from "../../schema/ids.ts";
 import { baseNameOf, parentOf, parseTreePath, ROOT, type TreePath } from "../../schema/paths.ts";
 import { isScratchName } from "../../schema/scratch.ts";
 import { INLINE_MAX_BYTES } from "../blobs.ts";
@@ -26,8 +26,6 @@ interface Batch {
   /** Directories that are known to be there. */
   readonly directories: Map<string, FileId>;
   readonly touched: Set<FileId>;
-  /** Large blobs that this batch has brought. */
-  readonly adopted: Set<BlobHash>;
 }
 
 interface Target {
@@ -50,14 +48,7 @@ export function recordFiles(
     tree.store.checkSpace(files.reduce((sum, file) => sum + file.sizeBytes, 0));
     tree.store.transaction(() => {
       const startedMs = performance.now();
-      const batch: Batch = {
-        tree,
-        actor,
-        startedMs,
-        directories: new Map(),
-        touched: new Set(),
-        adopted: new Set(),
-      };
+      const batch: Batch = { tree, actor, startedMs, directories: new Map(), touched: new Set() };
       batch.directories.set(ROOT, tree.book.rootId);
       for (const path of directories) ensureDirectory(batch, parseTreePath(path));
       for (const file of files) counts[recordFile(batch, file)]++;
@@ -131,8 +122,8 @@ function recordFile(batch: Batch, file: ReadFile): keyof ImportCounts {
   const target = findTarget(batch, file);
   const { path, parent, name, present } = target;
   const mode = file.type === "symlink" ? JournalMode.symlink : journalModeOf(file.mode);
-  if (present?.sha256 === file.hash || batch.adopted.has(file.hash)) dropStagedLater(tree, file);
-  else storeBytes(batch, file);
+  // Also when the version is known: bytes that were damaged in the store are mended that way.
+  storeBytes(tree, file);
   const fileId = present?.fileId ?? newFileId();
   const recorded = recordVersion(
     tree,
@@ -183,7 +174,7 @@ function inTheWay(path: string, what: string, wanted: string): PfsError {
   });
 }
 
-function storeBytes({ tree, adopted }: Batch, file: ReadFile): void {
+function storeBytes(tree: Tree, file: ReadFile): void {
   const { content } = file;
   if ("bytes" in content) {
     if (content.bytes.byteLength > INLINE_MAX_BYTES || sha256("sha256", content.bytes, "hex") !== file.hash) {
@@ -197,7 +188,6 @@ function storeBytes({ tree, adopted }: Batch, file: ReadFile): void {
   const fd = openSync(content.stagedPath, "r");
   try {
     tree.blobs.adoptFile(file.hash, content.stagedPath, fd, file.sizeBytes);
-    adopted.add(file.hash);
   } finally {
     closeSync(fd);
   }
@@ -226,10 +216,6 @@ function reloadOpen(tree: Tree, fileId: FileId, file: ReadFile): void {
     const mode = executable === 0 ? open.attributes.mode & ~0o111 : open.attributes.mode | 0o100;
     open.reload(file.hash, file.sizeBytes, { ...open.attributes, mode, mtime: file.mtime, ctime: time });
   });
-}
-
-function dropStagedLater(tree: Tree, file: ReadFile): void {
-  if ("stagedPath" in file.content) tree.store.afterCommit(() => dropStaged(file));
 }
 
 function dropStaged(file: ReadFile): void {

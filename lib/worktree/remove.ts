@@ -6,6 +6,7 @@ import { PosixError } from "../../schema/errors.ts";
 import { type FileId, newFileId } from "../../schema/ids.ts";
 import { ROOT, type TreePath } from "../../schema/paths.ts";
 import { type Actor, FileType, type Identity, isDirectory, type Node } from "../node.ts";
+import { passStep } from "../step.ts";
 import { compareTimes, now, type Time } from "../time.ts";
 import type { Place } from "./create.ts";
 import { attributesOf, type OpenFile } from "./open-file.ts";
@@ -22,6 +23,8 @@ export function unlink(tree: Tree, place: Place, actor: Actor): Identity[] {
   if (newborn !== undefined) {
     tree.removeNewborn(newborn);
     tree.touchLater(place.parent, time);
+    if (tree.xattrs.list(node.fileId).length > 0)
+      tree.store.transaction(() => tree.entries.forgetNode(node.fileId));
   } else if (node.tracked) {
     vacate(tree, place, node, actor, time);
   } else {
@@ -41,6 +44,7 @@ export function vacate(tree: Tree, place: Place, node: Node, actor: Actor, time:
   tree.store.transaction(() => {
     tree.journal.vacate(path);
     tree.vacancies.add(path, time, actor);
+    passStep("vacancy.written");
     tree.entries.forgetNode(node.fileId);
     tree.touchDirectory(place.parent, time, actor);
   });
@@ -128,15 +132,15 @@ export function settleVacancies(tree: Tree, minimumAgeMs = VACANCY_MS): void {
   const due = tree.vacancies.due(until);
   if (due.length === 0) return;
   tree.store.transaction(() => {
-    for (const { path, actor } of due) settle(tree, path as TreePath, actor, startedMs);
+    for (const path of due) settle(tree, path as TreePath, startedMs);
   });
 }
 
-/** Settles one vacated path now. Only within a transaction. */
-export function settle(tree: Tree, path: TreePath, actor: Actor, startedMs: number): void {
-  tree.vacancies.remove(path);
+/** Settles one vacated path now, on behalf of who removed the file. Only within a transaction. */
+export function settle(tree: Tree, path: TreePath, startedMs: number): void {
+  const actor = tree.vacancies.take(path);
   const row = tree.journal.get(path);
-  if (row === undefined || row.parent !== null) return;
+  if (actor === undefined || row === undefined || row.parent !== null) return;
   // A file being created there has taken the identity over and will be an update: it began with this version.
   if (isBeingCreated(tree, path)) {
     tree.vacancies.add(path, now(), actor);
@@ -156,6 +160,7 @@ export function settle(tree: Tree, path: TreePath, actor: Actor, startedMs: numb
     },
     actor,
   );
+  passStep("vacancy.settled");
 }
 
 function isBeingCreated(tree: Tree, path: TreePath): boolean {

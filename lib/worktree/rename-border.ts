@@ -45,15 +45,22 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
   const time = now();
   const row = file.state === "scratch" ? tree.entries.find(from.parent, from.name) : undefined;
   const isShared = (row?.nlink ?? 1) > 1;
+  const path = tree.pathOf(to.parent, to.name);
   const draft = file.content() as FileDraft | MemoryDraft;
+  const present = tree.journal.get(path);
+  if (draft.size > tree.book.fileSizeLimitBytes) {
+    const operation = present === undefined ? "create" : "update";
+    const currentHash = present?.sha256 ?? null;
+    tree.refuseTooLarge({ operation, path, currentHash, fileId: present?.fileId ?? null }, actor);
+  }
   const hash = draft.hash();
   passStep("draft.hashed");
   tree.store.checkSpace(draft.size);
-  const path = tree.pathOf(to.parent, to.name);
   const attributes = file.state === "scratch" ? attributesOf(tree.get(file.fileId) as Node) : file.attributes;
   const replacedNewborn = tree.newborn(to.parent, to.name);
-  const present = tree.journal.get(path);
-  const targetId = present?.fileId ?? (isShared ? newFileId() : file.fileId);
+  // The id of a file that took over a vacated path belongs to that path.
+  const keepsId = !isShared && file.hash === null;
+  const targetId = present?.fileId ?? (keepsId ? file.fileId : newFileId());
   const mode = journalModeOf(attributes.mode);
   tree.store.transaction(() => {
     if (isShared || draft.size <= INLINE_MAX_BYTES) putBytes(tree, hash, draft);
@@ -68,6 +75,7 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
       size: draft.size,
       mode,
       mtime: attributes.mtime,
+      writtenAt: time,
     };
     recordVersion(
       tree,
@@ -81,13 +89,15 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
       if (!isShared) tree.xattrs.move(file.fileId, targetId);
     }
     if (row !== undefined) removeSource(tree, row, time);
+    // A large one's file goes to the blob.
+    if (row !== undefined && !isShared && draft.size <= INLINE_MAX_BYTES)
+      tree.store.afterCommit(() => tree.scratchFiles.remove(row.fileId));
     tree.entries.setInitial(targetId, attributes, defaultMode(mode));
     tree.touchDirectory(from.parent, time, actor);
     tree.touchDirectory(to.parent, time, actor);
   });
   if (replacedNewborn !== undefined) tree.removeNewborn(replacedNewborn);
   tree.removeNewborn(file);
-  if (row !== undefined && !isShared && draft.size <= INLINE_MAX_BYTES) tree.scratchFiles.remove(file.fileId);
   const identities = replaced === undefined ? [] : dropReplaced(tree, replaced, actor);
   tree.notify({ type: "content", fileId: targetId }, actor);
   if (isShared) {
@@ -96,8 +106,7 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
     return identities;
   }
   if (targetId !== file.fileId) identities.push({ from: file.fileId, to: targetId });
-  becomeTracked(tree, file, { fileId: targetId, hash, attributes });
-  placeOpenFile(tree, targetId, to);
+  becomeTracked(tree, file, { fileId: targetId, hash, attributes: { ...attributes, ctime: time } });
   file.parent = to.parent;
   file.name = to.name;
   return identities;
@@ -111,8 +120,8 @@ function removeSource(tree: Tree, row: LocalRow, time: Time): void {
 function putBytes(tree: Tree, hash: BlobHash, draft: FileDraft | MemoryDraft): void {
   if (draft.size > INLINE_MAX_BYTES) {
     const copy = tree.scratchFiles.copyDraft((draft as FileDraft).path);
+    tree.store.afterRollback(() => copy.close());
     tree.blobs.adoptFile(hash, copy.path, copy.fd, copy.size);
-    copy.detach();
     tree.store.afterCommit(() => copy.closeDetached());
     return;
   }
@@ -145,7 +154,6 @@ function becomeTracked(
   file.hash = as.hash;
   file.attributes = as.attributes;
   file.dirty = false;
-  file.mtimeIsSet = false;
   if (isOpen) tree.openFiles.set(as.fileId, file);
 }
 
@@ -153,15 +161,22 @@ function moveSymlinkIntoBook(tree: Tree, rename: Rename, actor: Actor): Identity
   const { from, to, source, replaced } = rename;
   const target = tree.entries.target(source.fileId) ?? new Uint8Array(0);
   const time = now();
+  const newborn = tree.newborn(to.parent, to.name);
   tree.store.transaction(() => {
-    if (replaced !== undefined && !replaced.tracked) removeLocal(tree, to, time);
+    if (replaced?.tracked === true) tree.entries.forgetNode(replaced.fileId);
+    else if (replaced !== undefined && newborn === undefined) removeLocal(tree, to, time);
     removeLocal(tree, from, time);
     recordSymlink(tree, to, target, actor);
     tree.touchDirectory(from.parent, time, actor);
   });
+  if (newborn !== undefined) tree.removeNewborn(newborn);
   const identities = replaced === undefined ? [] : dropReplaced(tree, replaced, actor);
-  const made = tree.lookup(to.parent, to.name);
-  return made === undefined ? identities : [...identities, { from: source.fileId, to: made.fileId }];
+  if (source.nlink > 1) {
+    tree.notify({ type: "entry", ...to }, undefined);
+    return identities;
+  }
+  const made = tree.lookup(to.parent, to.name) as Node;
+  return [...identities, { from: source.fileId, to: made.fileId }];
 }
 
 /** A file of the book gets a scratch name: it becomes scratch, and its path is vacated. */
@@ -174,15 +189,16 @@ export function moveOutOfBook(tree: Tree, rename: Rename, actor: Actor): Identit
   const file = tree.openFiles.get(source.fileId);
   const path = tree.pathOf(from.parent, from.name);
   const time = now();
-  const scratchId = source.tracked || newborn?.hash != null ? newFileId() : source.fileId;
+  const keepsId = newborn?.hash === null;
+  const scratchId = keepsId ? source.fileId : newFileId();
   const { mode, uid, gid, atime, mtime } = file?.attributes ?? attributesOf(source);
   const isSymlink = (source.mode & FileType.mask) === FileType.symlink;
   const bytes =
     isSymlink || file === undefined ? tree.openBlob(source.hash as BlobHash, path) : file.content();
   try {
-    if (!isSymlink) tree.scratchFiles.createFrom(scratchId, bytesOrFile(tree, source, bytes), mtime);
     tree.store.transaction(() => {
       tree.store.afterRollback(() => tree.scratchFiles.remove(scratchId));
+      if (!isSymlink) tree.scratchFiles.createFrom(scratchId, bytesOrFile(tree, source, bytes), mtime);
       if (replaced !== undefined) removeLocal(tree, to, time);
       if (scratchId !== source.fileId) tree.xattrs.move(source.fileId, scratchId);
       if (newborn === undefined) vacate(tree, from, source, actor, time);

@@ -3,11 +3,11 @@
  * history; in the log each is two rows, from and to. All of one rename is one transaction.
  */
 import { PfsError } from "../../schema/errors.ts";
-import type { FileId } from "../../schema/ids.ts";
-import type { TreePath } from "../../schema/paths.ts";
+import type { BlobHash, FileId } from "../../schema/ids.ts";
+import { isBelow, type TreePath } from "../../schema/paths.ts";
 import type { JournalRow } from "../journal.ts";
 import { type Actor, type Identity, isDirectory, type Node } from "../node.ts";
-import { now, toNanoseconds } from "../time.ts";
+import { now, type Time, toNanoseconds } from "../time.ts";
 import type { Place } from "./create.ts";
 import { JournalMode } from "./node-rows.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -16,11 +16,21 @@ import { commitOpen, dropReplaced, placeOpenFile, type Rename } from "./rename.t
 import { commitOver } from "./rename-border.ts";
 import type { Tree } from "./tree.ts";
 
+/** What is asked of a file before it is moved. */
+interface Placed {
+  readonly path: string;
+  readonly sha256: BlobHash | null;
+  readonly fileId: FileId;
+  readonly mode: number;
+}
+
 interface Move {
   readonly row: JournalRow;
   readonly to: TreePath;
   /** Directory that holds it afterwards. */
   readonly parent: FileId;
+  /** Of a file that is renamed itself, rather than a directory above it. */
+  readonly ctime?: Time;
 }
 
 /** Moves a tracked file to a valid name. */
@@ -39,12 +49,13 @@ export function moveTracked(tree: Tree, rename: Rename, actor: Actor): Identity[
     const row = tree.journal.get(path) as JournalRow;
     if (rename.replaced !== undefined && newborn === undefined && !rename.replaced.tracked)
       removeLocal(tree, to, time);
-    applyMoves(tree, [{ row, to: tree.pathOf(to.parent, to.name), parent: to.parent }], actor, startedMs);
+    const move = { row, to: tree.pathOf(to.parent, to.name), parent: to.parent, ctime: time };
+    applyMoves(tree, [move], actor, startedMs);
     tree.touchDirectory(from.parent, time, actor);
     tree.touchDirectory(to.parent, time, actor);
   });
   const identities = rename.replaced === undefined ? [] : dropReplaced(tree, rename.replaced, actor);
-  placeOpenFile(tree, source.fileId, to);
+  placeOpenFile(tree, source.fileId, to, time);
   return identities;
 }
 
@@ -79,8 +90,7 @@ export function moveDirectory(tree: Tree, rename: Rename, actor: Actor): Identit
   const startedMs = performance.now();
   const oldPath = tree.pathOf(from.parent, from.name);
   const newPath = tree.pathOf(to.parent, to.name);
-  const rows = tree.journal.below(oldPath).filter((row) => row.parent !== null);
-  refuseMisplaced(tree, rows, oldPath, newPath, actor, startedMs);
+  const rows = prepareMove(tree, source, oldPath, newPath, actor, startedMs);
   const time = now();
   tree.store.transaction(() => {
     if (replaced !== undefined) removeLocal(tree, to, time);
@@ -105,16 +115,14 @@ export function exchangeTracked(tree: Tree, rename: Rename & { replaced: Node },
   const startedMs = performance.now();
   const fromPath = tree.pathOf(from.parent, from.name);
   const toPath = tree.pathOf(to.parent, to.name);
-  const forth = rowsOf(tree, source, fromPath);
-  const back = rowsOf(tree, replaced, toPath);
-  refuseMisplaced(tree, forth, fromPath, toPath, actor, startedMs);
-  refuseMisplaced(tree, back, toPath, fromPath, actor, startedMs);
+  const forth = prepareMove(tree, source, fromPath, toPath, actor, startedMs);
+  const back = prepareMove(tree, replaced, toPath, fromPath, actor, startedMs);
   const time = now();
   const links = Number(isDirectory(replaced.mode)) - Number(isDirectory(source.mode));
   tree.store.transaction(() => {
     const moves = [
-      ...forth.map((row) => moved(row, source, { path: fromPath }, { path: toPath, parent: to.parent })),
-      ...back.map((row) => moved(row, replaced, { path: toPath }, { path: fromPath, parent: from.parent })),
+      ...forth.map((row) => moved(row, source, fromPath, toPath, { parent: to.parent, ctime: time })),
+      ...back.map((row) => moved(row, replaced, toPath, fromPath, { parent: from.parent, ctime: time })),
     ];
     exchangeEntries(tree, from, to);
     applyMoves(tree, moves, actor, startedMs);
@@ -122,9 +130,39 @@ export function exchangeTracked(tree: Tree, rename: Rename & { replaced: Node },
     tree.touchDirectory(to.parent, time, actor, -links);
   });
   tree.paths.forgetAll();
-  placeOpenFile(tree, source.fileId, to);
-  placeOpenFile(tree, replaced.fileId, from);
+  placeOpenFile(tree, source.fileId, to, time);
+  placeOpenFile(tree, replaced.fileId, from, time);
   return [];
+}
+
+/**
+ * The rows that a move takes along, after making sure that all of it may be at its new place. Files that took over a
+ * vacated path and were never saved are saved now: the path stays behind.
+ */
+function prepareMove(
+  tree: Tree,
+  node: Node,
+  oldPath: TreePath,
+  newPath: TreePath,
+  actor: Actor,
+  startedMs: number,
+): JournalRow[] {
+  const newborns = isDirectory(node.mode) ? newbornsBelow(tree, oldPath) : [];
+  refuseMisplaced(tree, [...rowsOf(tree, node, oldPath), ...newborns], oldPath, newPath, actor, startedMs);
+  for (const { file } of newborns) if (file.hash !== null) file.commit(actor, { durable: false });
+  return rowsOf(tree, node, oldPath);
+}
+
+function newbornsBelow(tree: Tree, directory: TreePath): (Placed & { file: OpenFile })[] {
+  const found = [];
+  for (const [parent, files] of tree.newborns) {
+    const place = tree.paths.find(parent)?.path;
+    if (place === undefined || (place !== directory && !isBelow(place, directory))) continue;
+    for (const file of files.values()) {
+      found.push({ path: file.path(), sha256: null, fileId: file.fileId, mode: JournalMode.file, file });
+    }
+  }
+  return found;
 }
 
 function rowsOf(tree: Tree, node: Node, path: TreePath): JournalRow[] {
@@ -136,10 +174,11 @@ function rowsOf(tree: Tree, node: Node, path: TreePath): JournalRow[] {
 function moved(
   row: JournalRow,
   top: Node,
-  from: { path: string },
-  to: { path: TreePath; parent: FileId },
+  from: TreePath,
+  to: TreePath,
+  place: { parent: FileId; ctime: Time },
 ): Move {
-  return isDirectory(top.mode) ? below(row, from.path, to.path) : { row, to: to.path, parent: to.parent };
+  return isDirectory(top.mode) ? below(row, from, to) : { row, to, ...place };
 }
 
 function below(row: JournalRow, oldPath: string, newPath: string): Move {
@@ -163,7 +202,6 @@ function moveEntry(tree: Tree, from: Place, to: Place): void {
 
 /** Rewrites journal rows under their new paths and logs them. Only within a transaction. */
 function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs: number): void {
-  const writtenAt = toNanoseconds(now());
   const { bookId } = tree.book;
   const shared = { operation: "rename", bookId, userId: tree.layer, startedMs } as const;
   for (const { row } of moves) {
@@ -173,9 +211,10 @@ function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs:
       actor,
     );
   }
-  for (const { row, to, parent } of moves) {
+  for (const { row, to, parent, ctime } of moves) {
     const occupant = tree.journal.get(to);
-    if (occupant !== undefined) replaceOccupant(tree, occupant, to, actor, startedMs);
+    if (occupant !== undefined) replaceOccupant(tree, occupant, to, startedMs);
+    const writtenAt = ctime === undefined ? row.writtenAt : toNanoseconds(ctime);
     tree.journal.insert({ ...row, path: to, parent, writtenAt });
     tree.log.append(
       {
@@ -195,15 +234,9 @@ function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs:
 }
 
 /** A vacated path is settled first: another file comes there, not the old one. */
-function replaceOccupant(
-  tree: Tree,
-  occupant: JournalRow,
-  path: TreePath,
-  actor: Actor,
-  startedMs: number,
-): void {
+function replaceOccupant(tree: Tree, occupant: JournalRow, path: TreePath, startedMs: number): void {
   if (occupant.parent === null) {
-    settle(tree, path, actor, startedMs);
+    settle(tree, path, startedMs);
     return;
   }
   tree.journal.remove(path);
@@ -212,7 +245,7 @@ function replaceOccupant(
 
 function refuseMisplaced(
   tree: Tree,
-  rows: readonly JournalRow[],
+  rows: readonly Placed[],
   oldPath: string,
   newPath: string,
   actor: Actor,

@@ -5,7 +5,7 @@
 import { PosixError } from "../../schema/errors.ts";
 import { type FileId, newFileId } from "../../schema/ids.ts";
 import { type Actor, FileType, type Identity, isDirectory, type Node } from "../node.ts";
-import { now } from "../time.ts";
+import { now, type Time } from "../time.ts";
 import { classifyOrRefuse, type Place } from "./create.ts";
 import { forgetDirectory, isEmpty, makeOrphan, removeLocal, vacate } from "./remove.ts";
 import { moveOutOfBook, moveScratchIntoBook } from "./rename-border.ts";
@@ -111,11 +111,13 @@ export function dropReplaced(tree: Tree, replaced: Node, actor: Actor): Identity
   return replaced.nlink > 1 ? [] : makeOrphan(tree, replaced, actor);
 }
 
-export function placeOpenFile(tree: Tree, fileId: FileId, place: Place): void {
+/** Whoever has a file open learns of its new name, and of the time of the rename if that changed the file's ctime. */
+export function placeOpenFile(tree: Tree, fileId: FileId, place: Place, time?: Time): void {
   const file = tree.openFiles.get(fileId);
   if (file === undefined) return;
   file.parent = place.parent;
   file.name = place.name;
+  if (time !== undefined) file.attributes.ctime = time;
 }
 
 function exchange(tree: Tree, rename: Rename & { replaced: Node }, actor: Actor): Identity[] {

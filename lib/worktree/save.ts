@@ -29,6 +29,8 @@ export interface Version {
   /** Of the journal: 100644, 100755, 120000 (octal). */
   readonly mode: number;
   readonly mtime: Time;
+  /** When it was written, which is its ctime; default: now. */
+  readonly writtenAt?: Time;
   readonly storage: StorageBackend;
 }
 
@@ -75,7 +77,7 @@ export function recordVersion(
     mtime: toNanoseconds(version.mtime),
     fileId: present?.fileId ?? version.fileId,
     storage: version.storage,
-    writtenAt: toNanoseconds(now()),
+    writtenAt: toNanoseconds(version.writtenAt ?? now()),
     parent: version.parent,
   };
   const sameBytes = present?.sha256 === row.sha256;
@@ -88,6 +90,7 @@ export function recordVersion(
     if (present.parent === null) tree.vacancies.remove(version.path);
   }
   passStep("journal.written");
+  // A vacated path has its file back as it was: nothing happened that the log should tell.
   if (sameAll) return "attributes";
   const operation = present === undefined ? "create" : sameBytes ? "attributes" : "update";
   tree.log.append(
@@ -147,6 +150,8 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor): "committed" | "unc
     size: file.size,
     mode: journalModeOf(file.attributes.mode),
     mtime: file.attributes.mtime,
+    // What fstat(2) said before close stays true after it: git compares both.
+    writtenAt: file.attributes.ctime,
     storage: storageOf(file.size),
   };
   const isNew = tree.newborn(file.parent, file.name) === file;
@@ -157,7 +162,11 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor): "committed" | "unc
       const result = recordVersion(tree, version, file.hash, actor, startedMs);
       if (isNew) {
         tree.entries.setInitial(file.fileId, file.attributes, defaultMode(version.mode));
-        tree.touchDirectory(file.parent, tree.takeTouched(file.parent) ?? now(), actor);
+        const created = tree.takeTouched(file.parent);
+        if (created !== undefined) {
+          tree.store.afterRollback(() => tree.touchLater(file.parent, created));
+          tree.touchDirectory(file.parent, created, actor);
+        }
       }
       return result;
     });
@@ -166,16 +175,24 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor): "committed" | "unc
     refuseConflict(tree, file, version, error.current, actor, startedMs);
   }
   if (isNew) tree.removeNewborn(file);
-  file.hash = hash;
-  file.dirty = false;
-  file.mtimeIsSet = false;
-  if (draft instanceof FileDraft && file.size > INLINE_MAX_BYTES) {
-    draft.detach();
-    file.replaceContent(new ObjectContent(draft.fd, draft.size), draft.size);
-  }
+  settleDraft(file, hash);
   tree.notify({ type: "content", fileId: file.fileId }, actor);
   if (isNew) tree.notify({ type: "entry", parent: file.parent, name: file.name }, actor);
   return recorded === "unchanged" ? "unchanged" : "committed";
+}
+
+/** The draft was saved as `hash`: a large one's file is the blob's now. */
+function settleDraft(file: OpenFile, hash: BlobHash): void {
+  const { draft } = file;
+  if (draft instanceof FileDraft && draft.size > INLINE_MAX_BYTES) {
+    if (hash === file.hash) file.replaceContent(undefined, draft.size);
+    else {
+      draft.detach();
+      file.replaceContent(new ObjectContent(draft.fd, draft.size), draft.size);
+    }
+  }
+  file.hash = hash;
+  file.dirty = false;
 }
 
 /** Stores a draft's bytes as the blob `hash`. Only within a transaction. */
@@ -211,6 +228,11 @@ function refuseConflict(
     },
   );
   file.refused = error;
+  // Whoever opens the path from now on gets the current version; only the handles that are open see what was refused.
+  const wasNew = tree.newborn(file.parent, file.name) === file;
+  dropOpenFile(tree, file);
+  tree.notify({ type: "content", fileId: file.fileId }, undefined);
+  if (wasNew) tree.notify({ type: "entry", parent: file.parent, name: file.name }, undefined);
   tree.refuse(
     error,
     {
@@ -226,12 +248,22 @@ function refuseConflict(
 
 /** The last handle of a file is gone: saves what is left and forgets the file. */
 export function releaseFile(tree: Tree, file: OpenFile, actor: Actor): void {
+  const wasNew = tree.newborn(file.parent, file.name) === file;
   try {
     if (file.dirty && file.refused === undefined && file.state === "tracked") saveDraft(tree, file, actor);
   } finally {
-    if (tree.openFiles.get(file.fileId) === file) tree.openFiles.delete(file.fileId);
-    tree.removeNewborn(file);
+    dropOpenFile(tree, file);
+    if (file.dirty && file.refused === undefined) {
+      // A save that nobody waited for has failed (a full disk): every kernel must learn that its bytes are gone.
+      tree.notify({ type: "content", fileId: file.fileId }, undefined);
+      if (wasNew) tree.notify({ type: "entry", parent: file.parent, name: file.name }, undefined);
+    }
     // Whoever still asks about a removed file gets what it was at last.
     if (file.state === "orphan" && tree.orphans.has(file.fileId)) tree.orphans.set(file.fileId, file.node());
   }
+}
+
+function dropOpenFile(tree: Tree, file: OpenFile): void {
+  if (tree.openFiles.get(file.fileId) === file) tree.openFiles.delete(file.fileId);
+  tree.removeNewborn(file);
 }

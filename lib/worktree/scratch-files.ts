@@ -2,19 +2,10 @@
  * Owns the bytes of scratch: one ordinary file per scratch file, named by its file id, under the store's scratch/. They
  * never become blobs while they are scratch (S1). Must never know their names in the tree.
  */
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  lstatSync,
-  openSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, copyFileSync, lstatSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { FileId } from "../../schema/ids.ts";
-import { FileDraft } from "../content.ts";
+import { FileDraft, writeFully } from "../content.ts";
 import { futimens } from "../libc.ts";
 import { passStep } from "../step.ts";
 import type { Store } from "../store.ts";
@@ -47,7 +38,7 @@ export class ScratchFiles {
     if (typeof source === "string") copyFileSync(source, path, constants.COPYFILE_FICLONE);
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     try {
-      if (typeof source !== "string") writeSync(fd, source, 0, source.byteLength, 0);
+      if (typeof source !== "string") writeFully(fd, 0, source);
       futimens(fd, mtime, mtime);
     } finally {
       closeSync(fd);
@@ -67,20 +58,32 @@ export class ScratchFiles {
   }
 
   remove(fileId: FileId): void {
-    if (existsSync(this.path(fileId))) unlinkSync(this.path(fileId));
+    rmSync(this.path(fileId), { force: true });
     passStep("scratch.removed");
   }
 
-  /** A file for a draft that is too large for memory; it has no name in the tree. */
-  createDraft(): FileDraft {
+  /** A file for a draft that is too large for memory, starting with `bytes`; it has no name in the tree. */
+  createDraft(bytes: Uint8Array): FileDraft {
     const path = join(this.#drafts, `${process.pid}-${++this.#draftCount}`);
-    return new FileDraft(path, openSync(path, "wx+", 0o600), true);
+    const draft = new FileDraft(path, openSync(path, "wx+", 0o600), true);
+    try {
+      if (bytes.byteLength > 0) draft.write(0, bytes);
+      return draft;
+    } catch (error) {
+      draft.close();
+      throw error;
+    }
   }
 
   /** The same, starting with the bytes of another file. */
   copyDraft(source: string): FileDraft {
     const path = join(this.#drafts, `${process.pid}-${++this.#draftCount}`);
-    copyFileSync(source, path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
-    return new FileDraft(path, openSync(path, "r+"), true);
+    try {
+      copyFileSync(source, path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      return new FileDraft(path, openSync(path, "r+"), true);
+    } catch (error) {
+      rmSync(path, { force: true });
+      throw error;
+    }
   }
 }

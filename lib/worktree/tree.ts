@@ -61,6 +61,7 @@ export class Tree {
   readonly #trackedByPath: Statement<unknown[], TrackedRow>;
   readonly #trackedById: Statement<unknown[], TrackedRow>;
   readonly #trackedIn: Statement<unknown[], TrackedRow>;
+  readonly #root: Statement<[FileId], LocalRow>;
   readonly #listeners = new Set<(change: Change, origin: object | undefined) => void>();
 
   constructor({ store, blobs, log, book }: TreeParts) {
@@ -79,6 +80,7 @@ export class Tree {
     this.#trackedByPath = store.database.prepare(
       `${SELECT_TRACKED} WHERE j.book_id = +? AND j.path = +? AND j.user_id = +? AND j.parent IS NOT NULL`,
     );
+    this.#root = store.database.prepare(ROOT_ROW);
     this.#trackedById = store.database.prepare(
       `${SELECT_TRACKED} WHERE j.file_id = +? AND j.user_id = +? AND j.parent IS NOT NULL`,
     );
@@ -103,6 +105,7 @@ export class Tree {
   }
 
   get(fileId: FileId): Node | undefined {
+    if (fileId === this.book.rootId) return this.#rootNode();
     const open = this.openFiles.get(fileId);
     if (open !== undefined && open.state !== "scratch") return open.node();
     this.store.read();
@@ -110,7 +113,6 @@ export class Tree {
     if (row !== undefined) return trackedNode(row, this.store);
     const local = this.entries.findById(fileId);
     if (local !== undefined) return this.localNode(local);
-    if (fileId === this.book.rootId) return this.#rootNode();
     return this.orphans.get(fileId);
   }
 
@@ -174,10 +176,7 @@ export class Tree {
   openContent(file: OpenFile): Content {
     if (file.state === "scratch") return this.scratchFiles.open(file.fileId);
     if (file.hash === null) return new InlineContent(new Uint8Array(0));
-    return this.openBlob(
-      file.hash,
-      file.state === "orphan" ? file.name : this.pathOf(file.parent, file.name),
-    );
+    return this.openBlob(file.hash, file.path());
   }
 
   /** `path` is for the message. @throws PfsError CORRUPT */
@@ -188,16 +187,14 @@ export class Tree {
     return new ObjectContent(object.fd, object.size);
   }
 
-  tooLarge(file: OpenFile): PfsError {
-    const path = file.state === "orphan" ? file.name : this.pathOf(file.parent, file.name);
-    return new PfsError(
+  refuseTooLarge(operation: Omit<RefusedOperation, "startedMs">, actor: Actor): never {
+    const { path } = operation;
+    const error = new PfsError(
       "TOO_LARGE",
       `${path} would be over the book's limit of ${this.book.fileSizeLimitBytes} bytes.`,
-      {
-        path,
-        hint: "Keep large media elsewhere, or raise the limit of the book.",
-      },
+      { path, hint: "Keep large media elsewhere, or raise the limit of the book." },
     );
+    this.refuse(error, { ...operation, startedMs: performance.now() }, actor);
   }
 
   /**
@@ -249,6 +246,7 @@ export class Tree {
 
   /** Hands over what {@link touchLater} noted. */
   takeTouched(directory: FileId): Time | undefined {
+    if (this.#touched.size === 0) return undefined;
     const time = this.#touched.get(directory);
     this.#touched.delete(directory);
     return time;
@@ -256,6 +254,8 @@ export class Tree {
 
   /** Updates a directory's times and, by `links`, its link count. */
   touchDirectory(directory: FileId, time: Time, actor: Actor | undefined, links = 0): void {
+    const noted = this.takeTouched(directory);
+    if (noted !== undefined) this.store.afterRollback(() => this.touchLater(directory, noted));
     this.entries.touch(directory, time, links);
     this.notify({ type: "attributes", fileId: directory }, actor);
   }
@@ -267,7 +267,8 @@ export class Tree {
   }
 
   #rootNode(): Node | undefined {
-    const row = this.store.database.prepare(ROOT_ROW).get(this.book.rootId) as LocalRow | undefined;
+    this.store.read();
+    const row = this.#root.get(this.book.rootId);
     return row === undefined ? undefined : this.#withTouch(localNode(row, this.store, undefined));
   }
 

@@ -12,14 +12,7 @@ import { type Time, toNanoseconds } from "../time.ts";
 /** How long a path waits to be written again, in milliseconds. */
 export const VACANCY_MS = 1000;
 
-export interface Vacancy {
-  readonly path: string;
-  /** Who removed the file. */
-  readonly actor: Actor;
-}
-
 interface VacancyRow {
-  readonly path: string;
   readonly agent: AgentName;
   readonly uid: number;
   readonly pid: number;
@@ -30,8 +23,8 @@ export class Vacancies {
   readonly #store: Store;
   readonly #key: [BookId, UserId];
   readonly #insert: Statement<unknown[]>;
-  readonly #remove: Statement<unknown[]>;
-  readonly #due: Statement<unknown[], VacancyRow>;
+  readonly #take: Statement<unknown[], VacancyRow>;
+  readonly #due: Statement<unknown[], { path: string }>;
   readonly #count: Statement<unknown[], { count: number }>;
   /** Number of paths that wait, so that nobody needs to ask the database whether there are any. */
   count: number;
@@ -43,10 +36,12 @@ export class Vacancies {
     this.#insert = database.prepare(
       `INSERT INTO vacancy (book_id, user_id, path, since, agent_id, uid, pid, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     );
-    this.#remove = database.prepare("DELETE FROM vacancy WHERE book_id = ? AND user_id = ? AND path = ?");
+    this.#take = database.prepare(
+      `DELETE FROM vacancy WHERE book_id = ? AND user_id = ? AND path = ?
+       RETURNING agent_id AS agent, uid, pid, command`,
+    );
     this.#due = database.prepare(
-      `SELECT path, agent_id AS agent, uid, pid, command FROM vacancy
-       WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path`,
+      "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path",
     );
     this.#count = database.prepare("SELECT count(*) AS count FROM vacancy WHERE book_id = ? AND user_id = ?");
     this.count = this.#count.get(bookId, userId)?.count ?? 0;
@@ -66,16 +61,23 @@ export class Vacancies {
     this.count++;
   }
 
+  /** Forgets a path that has a file again. */
   remove(path: string): void {
+    this.take(path);
+  }
+
+  /** Forgets a path; answers who removed its file, if it was waiting. */
+  take(path: string): Actor | undefined {
+    const row = this.#take.get(...this.#key, path);
+    if (row === undefined) return undefined;
     this.#store.afterRollback(() => this.#recount());
-    this.count -= this.#remove.run(...this.#key, path).changes;
+    this.count--;
+    return actorOf(row);
   }
 
   /** Paths that have waited since `until` or longer, oldest first. */
-  due(until: Time): Vacancy[] {
-    return this.#due
-      .all(...this.#key, toNanoseconds(until))
-      .map((row) => ({ path: row.path, actor: actorOf(row) }));
+  due(until: Time): string[] {
+    return this.#due.all(...this.#key, toNanoseconds(until)).map((row) => row.path);
   }
 
   #recount(): void {

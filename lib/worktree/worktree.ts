@@ -158,7 +158,7 @@ export class Worktree {
     if (node === undefined) throw new PosixError("ENOENT");
     if (isDirectory(node.mode)) throw new PosixError("EISDIR");
     if ((node.mode & FileType.mask) !== FileType.file) throw new PosixError("ENXIO");
-    const state = node.nlink === 0 ? "orphan" : node.tracked ? "tracked" : "scratch";
+    const state = node.nlink === 0 ? "orphan" : node.hash !== undefined ? "tracked" : "scratch";
     const file = new OpenFile(this.tree, { fileId, parent: node.parent, name: node.name }, state, {
       hash: node.hash ?? null,
       size: node.size,
@@ -194,12 +194,17 @@ export class Worktree {
   }
 
   #changeXattrs(fileId: FileId, actor: Actor, change: () => void): void {
+    const node = this.tree.get(fileId);
+    if (node === undefined) throw new PosixError("ENOENT");
+    // There is nothing to keep them with: an orphan is in memory only.
+    if (node.nlink === 0) throw new PosixError("EOPNOTSUPP");
+    const ctime = now();
     this.tree.store.transaction(() => {
       change();
-      this.tree.entries.setAttributes(fileId, { ctime: now() });
+      this.tree.entries.setAttributes(fileId, { ctime });
     });
     const file = this.tree.openFiles.get(fileId);
-    if (file !== undefined) file.attributes.ctime = now();
+    if (file !== undefined) file.attributes.ctime = ctime;
     this.tree.notify({ type: "attributes", fileId }, actor);
   }
 

@@ -30,7 +30,9 @@ export class Xattrs {
     this.#move = database.prepare("UPDATE worktree_xattr SET file_id = ? WHERE file_id = ?");
   }
 
+  /** getxattr(2); undefined where it answers ENODATA. @throws PosixError EOPNOTSUPP, EINVAL */
   get(fileId: FileId, name: string): Buffer | undefined {
+    checkName(name);
     return this.#get.get(fileId, name)?.value;
   }
 
@@ -38,9 +40,9 @@ export class Xattrs {
     return this.#list.all(fileId).map((row) => row.name);
   }
 
-  /** setxattr(2). @throws PosixError EEXIST, ENODATA, EOPNOTSUPP, E2BIG, ENOSPC */
+  /** setxattr(2). @throws PosixError EEXIST, ENODATA, EOPNOTSUPP, EINVAL, E2BIG, ENOSPC */
   set(fileId: FileId, name: string, value: Uint8Array, flags: { create: boolean; replace: boolean }): void {
-    if (!/^(user|trusted|security)\../s.test(name)) throw new PosixError("EOPNOTSUPP");
+    checkName(name);
     if (value.byteLength > SIZE_MAX_BYTES) throw new PosixError("E2BIG");
     const present = this.get(fileId, name) !== undefined;
     if (present && flags.create) throw new PosixError("EEXIST");
@@ -50,8 +52,9 @@ export class Xattrs {
     this.#set.run(fileId, name, value);
   }
 
-  /** removexattr(2). @throws PosixError ENODATA */
+  /** removexattr(2). @throws PosixError ENODATA, EOPNOTSUPP, EINVAL */
   remove(fileId: FileId, name: string): void {
+    checkName(name);
     if (this.#remove.run(fileId, name).changes === 0) throw new PosixError("ENODATA");
   }
 
@@ -59,4 +62,11 @@ export class Xattrs {
   move(from: FileId, to: FileId): void {
     this.#move.run(to, from);
   }
+}
+
+/** As ext4: a name space that is none is EOPNOTSUPP, one without a name in it EINVAL. */
+function checkName(name: string): void {
+  const [, rest] = /^(?:user|trusted|security)\.(.*)$/s.exec(name) ?? [];
+  if (rest === undefined) throw new PosixError("EOPNOTSUPP");
+  if (rest === "") throw new PosixError("EINVAL");
 }
