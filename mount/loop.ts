@@ -13,13 +13,17 @@ import type { Session } from "./session.ts";
 const BURST = 32;
 const FOR_EVER_MS = -1;
 const NOT_AT_ALL_MS = 0;
+/** How long nothing must happen before the loop rests: a program's next request mostly comes at once. */
+const LULL_MS = 2;
+/** Rounds after which it rests even if something always happens. */
+const ROUNDS_BETWEEN_RESTS = 4096;
 
 export interface LoopOptions {
   readonly doorbell: Doorbell;
   /** The doorbell rang: look for messages (sessions that come and go, delivered notifications, the end). */
   onDoorbell(): void;
   /**
-   * Called whenever nothing waits to be done. Returns after how many milliseconds it wants to be called again even if
+   * Called when nothing has happened for a moment, and now and then when something always does. Returns after how many milliseconds it wants to be called again even if
    * nothing happens; -1: not before something does.
    */
   beforeWaiting(): number;
@@ -72,9 +76,12 @@ export class Loop {
   run(): void {
     this.#running = true;
     let busy = false;
+    let rounds = ROUNDS_BETWEEN_RESTS;
     while (this.#running) {
-      const waitMs = busy ? NOT_AT_ALL_MS : this.#rest();
-      this.#pollSet.wait(waitMs);
+      if (++rounds > ROUNDS_BETWEEN_RESTS || this.#pollSet.wait(busy ? NOT_AT_ALL_MS : LULL_MS) === 0) {
+        rounds = 0;
+        this.#pollSet.wait(busy ? NOT_AT_ALL_MS : this.#rest());
+      }
       busy = false;
       // What is served may add and remove mounts: the readiness of this round is that of these.
       const mounts = this.#mounts;
