@@ -245,5 +245,8 @@ function explain(error: unknown, file: ScannedFile): unknown {
   if (code === "ENOENT" || code === "ELOOP") {
     return new PfsError("NOT_FOUND", `${file.source} went away while it was being imported.`, options);
   }
+  if (code === "EAGAIN") {
+    return new PfsError("NOT_PERMITTED", `${file.source} was changed while it was being read.`, options);
+  }
   return new PfsError("NOT_PERMITTED", `${file.source} cannot be read: ${code}.`, options);
 }

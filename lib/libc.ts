@@ -86,6 +86,7 @@ let flockNative: NativeFunction | undefined;
 let fallocateNative: NativeFunction | undefined;
 let lseekNative: NativeFunction | undefined;
 let futimensNative: NativeFunction | undefined;
+let utimensat: NativeFunction | undefined;
 let fcntl: NativeFunction | undefined;
 let close: NativeFunction | undefined;
 
@@ -135,12 +136,23 @@ interface Timespec {
 /** futimens(3): sets the access and the modification time, which fs.futimes would round to microseconds. */
 export function futimens(fd: number, accessed: Timespec, modified: Timespec): void {
   futimensNative ??= bind("int futimens(int fd, const void *times)");
+  check(futimensNative(fd, packTimes(accessed, modified)) as number, "futimens");
+}
+
+/** The same for a symbolic link itself: utimensat(2) with AT_SYMLINK_NOFOLLOW. */
+export function setLinkTimes(path: string, accessed: Timespec, modified: Timespec): void {
+  utimensat ??= bind("int utimensat(int directory, const char *path, const void *times, int flags)");
+  // AT_FDCWD and AT_SYMLINK_NOFOLLOW of linux/fcntl.h.
+  check(utimensat(-100, path, packTimes(accessed, modified), 0x100) as number, "utimensat", path);
+}
+
+function packTimes(accessed: Timespec, modified: Timespec): Buffer {
   const times = Buffer.alloc(32);
   times.writeBigInt64LE(BigInt(accessed.seconds), 0);
   times.writeBigInt64LE(BigInt(accessed.nanoseconds), 8);
   times.writeBigInt64LE(BigInt(modified.seconds), 16);
   times.writeBigInt64LE(BigInt(modified.nanoseconds), 24);
-  check(futimensNative(fd, times) as number, "futimens");
+  return times;
 }
 
 /** Makes reads of `fd` return EAGAIN instead of waiting. */

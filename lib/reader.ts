@@ -11,6 +11,7 @@ import { PfsError } from "../schema/errors.ts";
 import { BASE, type BlobHash, type BookId, type FileId } from "../schema/ids.ts";
 import { GENESIS_HASH } from "../schema/log-row.ts";
 import type { TreePath } from "../schema/paths.ts";
+import { isScratchName } from "../schema/scratch.ts";
 import { type Book, type BookRow, toBook } from "./book.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
 import { damaged, refuseDamaged } from "./store.ts";
@@ -153,6 +154,24 @@ export class StoreReader {
       for (const row of rows) yield toFile(row);
       if (rows.length < PAGE_ROWS) return;
       after = rows.at(-1)!.path;
+    }
+  }
+
+  /** The directories of a book, empty ones too, each before what is in it; those of scratch (S1) are left out. */
+  *directoriesOf(bookId: BookId): Generator<string, void> {
+    const children = this.database.prepare<unknown[], { fileId: FileId; name: string }>(
+      `SELECT e.file_id AS fileId, e.name FROM worktree_entry e JOIN worktree_node w ON w.file_id = e.file_id
+       WHERE e.parent = +? AND w.mode & 61440 = 16384 ORDER BY e.name`,
+    );
+    const { rootId, profile } = this.book(bookId);
+    const waiting: [fileId: FileId, path: string][] = [[rootId, ""]];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const [parent, path] = next;
+      if (path !== "") yield path;
+      for (const { fileId, name } of children.all(parent).reverse()) {
+        const child = path === "" ? name : `${path}/${name}`;
+        if (!isScratchName(name) && profile.admitsDirectory(child)) waiting.push([fileId, child]);
+      }
     }
   }
 

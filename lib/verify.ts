@@ -3,6 +3,13 @@
  * never change anything, nor hold a whole book in memory.
  */
 import type { StoreReader } from "./reader.ts";
+import { checkBlobs } from "./verify/blobs.ts";
+import { Check } from "./verify/check.ts";
+import { checkDatabase } from "./verify/database.ts";
+import { checkFileHistories } from "./verify/file-histories.ts";
+import { checkJournal } from "./verify/journal.ts";
+import { checkLogChain } from "./verify/log-chain.ts";
+import { checkWorktree } from "./verify/worktree.ts";
 
 export type Rule = "R1" | "R2" | "R6" | "R7" | "B1" | "I1" | "orphan" | "database";
 
@@ -35,8 +42,39 @@ export interface VerifyOptions {
 
 /**
  * Checks the store as it is at this moment; its owner may go on working.
- * @returns what was found, errors of the database first; empty when all is well
+ * @returns what was found, the database's own damages first; empty when all is well
+ * @throws PfsError STORE_DAMAGED when it cannot be opened at all
  */
 export async function verifyStore(reader: StoreReader, options: VerifyOptions = {}): Promise<Finding[]> {
-  throw new Error(`${reader}${options}`);
+  const snapshot = reader.openSnapshot();
+  try {
+    const check = new Check(snapshot, reader, options.onProgress);
+    await attempt(check, checkDatabase);
+    await attempt(check, checkLogChain);
+    await attempt(check, checkFileHistories);
+    await attempt(check, checkJournal);
+    await attempt(check, (each) => checkBlobs(each, options.rehash ?? true));
+    await attempt(check, checkWorktree);
+    check.end();
+    return check.findings;
+  } finally {
+    snapshot.close();
+  }
+}
+
+/** A database may be too damaged for one check and good enough for the next. */
+async function attempt(check: Check, run: (check: Check) => Promise<void>): Promise<void> {
+  try {
+    await run(check);
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (typeof code !== "string" || !code.startsWith("SQLITE_")) throw error;
+    check.report({
+      rule: "database",
+      severity: "error",
+      subject: "pfs.db",
+      message: `A check could not be finished, as the database cannot be read: ${(error as Error).message}.`,
+      hint: "Stop pfs, keep a copy of the store, and restore it from a backup.",
+    });
+  }
 }
