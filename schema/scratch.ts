@@ -32,7 +32,9 @@ const patterns: readonly RegExp[] = [
   /^\.fuse_hidden./, // libfuse's unlinked open file
   /^\..+\.kate-swp$/, // kate
   /^tmp[a-z0-9_]{8}$/, // Python's tempfile, and with it atomicwrites
-  /^\.tmp[A-Za-z0-9]{6}$/, // Rust's tempfile
+  /^\.tmp[A-Za-z0-9_]{6,8}$/, // Rust's tempfile; Python's with the prefix .tmp
+  /^\.tmp-./, // .tmp-<uuid> of hand-written atomic writers
+  /^tmp[A-Za-z0-9]{6}$/, // emacs with file-precious-flag
   /^XX[A-Za-z0-9]{6}$/, // perl -i since 5.28: mkstemp("XXXXXXXX"), which replaces the last six
   // x.<digits> of npm write-file-atomic (a 32-bit hash) and of those that append their process id: only after an
   // extension, so that report.2024 and v1.2.3456 are ordinary. Shorter numbers (x.log.1, libx.so.6) are ordinary too.
@@ -65,6 +67,7 @@ export function isScratchName(name: string): boolean {
     names.has(name) ||
     isSedTemporary(name) ||
     isRsyncTemporary(name) ||
+    isPatchTemporary(name) ||
     patterns.some((pattern) => pattern.test(name))
   );
 }
@@ -84,6 +87,28 @@ function isRsyncTemporary(name: string): boolean {
   const random = groups.random!;
   if (/[A-Z0-9]/.test(random)) return true;
   return groups.target!.includes(".") && !ordinaryEndings.has(random);
+}
+
+const patchTemporary = /^.+\.[A-Za-z][A-Za-z0-9]*\.(?<ending>[ior][A-Za-z0-9]{6})$/;
+/** Seven-letter endings that are more likely somebody's own copy. */
+const copyEndings: ReadonlySet<string> = new Set([
+  "initial",
+  "include",
+  "install",
+  "outline",
+  "rebuild",
+  "release",
+  "replace",
+  "restore",
+  "reverse",
+  "revised",
+  "rewrite",
+]);
+
+/** GNU patch writes x.oXXXXXX (output), x.iXXXXXX and x.rXXXXXX beside x (util.c, make_tempfile). */
+function isPatchTemporary(name: string): boolean {
+  const ending = patchTemporary.exec(name)?.groups?.ending;
+  return ending !== undefined && !copyEndings.has(ending);
 }
 
 const leadingDecorations = [".~lock.", ".#", ".~", "._", "~$", ".", "_", "#", "~"] as const;

@@ -2,10 +2,12 @@
  * FLUSH, FSYNC, FSYNCDIR, SYNCFS: the points at which a draft is committed: close(2), fsync(2), fdatasync(2). What a
  * commit is refused with is what the caller gets.
  */
+import type { OpenFile } from "../../lib/worktree/open-file.ts";
 import { decodeFlush, decodeFsync } from "../kernel/decode-open-files.ts";
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
 import type { FileHandle } from "../open-handle.ts";
+import { hasOpenByName } from "../process-descriptors.ts";
 import type { RequestActor } from "../request-actor.ts";
 import type { Session } from "../session.ts";
 
@@ -45,6 +47,12 @@ function commit({ session, request, reply, fh, durable }: Commit): boolean {
   if (handle.kind === "file" && !session.readOnly && (handle.writable || durable)) {
     const file = session.fileOf(handle);
     const actor = committerOf(session, handle, request);
+    if (!durable && isRedirection(file, request)) {
+      actor.capture();
+      handle.actor = actor;
+      reply.ok();
+      return true;
+    }
     const outcome = file.commit(actor, { durable });
     // The book tells of commits; scratch has none.
     if (outcome === "unchanged" && handle.wrote)
@@ -56,6 +64,15 @@ function commit({ session, request, reply, fh, durable }: Commit): boolean {
   }
   reply.ok();
   return session.parked.afterDelivery(request, reply, "all");
+}
+
+/**
+ * `echo x > lesson`: the shell truncates, duplicates the descriptor to 1, closes the first one, and only then writes. That
+ * close is not the end of anything: committed, it would be a version without a byte. The last close (RELEASE) commits
+ * what no later FLUSH does. Only an empty draft is worth the look at the process (some 50 µs).
+ */
+function isRedirection(file: OpenFile, request: Request): boolean {
+  return file.dirty && file.size === 0 && hasOpenByName(request.pid, file.name);
 }
 
 /**
