@@ -58,6 +58,8 @@ export class Invalidation {
     this.#tellInode(parentId, true, origin);
     const flags = this.#session.features?.expireOnly ? INVALIDATE_ENTRY_FLAG.EXPIRE_ONLY : 0;
     this.#send("entry", encodeInvalidateEntry({ parent, name, flags }), origin);
+    // A listing that was under way then may have been cached since; the name's turn has waited for its end.
+    this.#send("entry", encodeInvalidateInode({ nodeid: parent, ...WHOLE }), origin);
   }
 
   #send(lane: Lane, bytes: Buffer, cause: object | undefined): void {

@@ -47,6 +47,16 @@ test("random bodies of every request type are answered or refused, and the book 
   );
 });
 
+test("a read of more than was agreed on is answered with what is agreed on", () => {
+  withTestBook((book) => {
+    const kernel = book.mount();
+    const file = kernel.save(ROOT, "a.md", "kept");
+    const answer = kernel.read(file, kernel.open(file).fh, { size: 0xffff_ffff });
+    assert.deepEqual([answer.errno, answer.body.toString()], [0, "kept"]);
+    assert.deepEqual(book.faults, []);
+  });
+});
+
 /** Bodies whose 64-bit fields are small, so that they name handles, nodes and sizes that exist. */
 function smallNumbers(bytes: Uint8Array): Uint8Array {
   return bytes.map((byte, index) => (index % 8 === 0 ? byte & 7 : 0));
