@@ -1,0 +1,32 @@
+/** The checkpointing thread as the main thread knows it: starts and ends it. */
+import { Worker } from "node:worker_threads";
+import type { CheckpointerFault, CheckpointerStart } from "./checkpointer.ts";
+import type { CommitSignal } from "./commit-signal.ts";
+import { moduleFile } from "./module-file.ts";
+
+export interface CheckpointHostOptions {
+  readonly storeDirectory: string;
+  readonly commits: CommitSignal;
+  onFault(message: string): void;
+}
+
+export class CheckpointHost {
+  readonly #commits: CommitSignal;
+  readonly #exit: Promise<void>;
+
+  /** Of a store that this process has open. */
+  constructor({ storeDirectory, commits, onFault }: CheckpointHostOptions) {
+    this.#commits = commits;
+    const start: CheckpointerStart = { storeDirectory, commits: commits.memory };
+    const worker = new Worker(moduleFile("checkpointer"), { name: "pfs-checkpoint", workerData: start });
+    worker.on("message", ({ message }: CheckpointerFault) => onFault(message));
+    worker.on("error", (error) => onFault(String(error)));
+    this.#exit = new Promise((resolve) => worker.once("exit", () => resolve()));
+  }
+
+  /** Makes the last commits durable and ends the thread. */
+  close(): Promise<void> {
+    this.#commits.stop();
+    return this.#exit;
+  }
+}

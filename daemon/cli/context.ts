@@ -1,0 +1,73 @@
+/**
+ * What every command is given: the store, how to print, and the way to whoever owns the store, be it a daemon or this
+ * process. Owns that choice; must never know a command.
+ */
+import { StoreReader } from "../../lib/reader.ts";
+import { PfsError } from "../../schema/errors.ts";
+import type { BookId } from "../../schema/ids.ts";
+import type { DaemonStatus } from "../daemon.ts";
+import { answersAt, type DaemonClient, findDaemon } from "../daemon-client.ts";
+import { settleStore, withLocalOwner } from "../local-owner.ts";
+import { findStore } from "../store-location.ts";
+import type { StoreOwner } from "../store-owner.ts";
+import { makeOutput, type Output } from "./output.ts";
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly store?: string;
+  readonly json?: boolean;
+}
+
+export class Context {
+  readonly storeDirectory: string;
+  readonly output: Output;
+
+  constructor({ store, json }: GlobalOptions) {
+    this.storeDirectory = findStore(store);
+    this.output = makeOutput(json === true);
+  }
+
+  /** The store's daemon, undefined when none runs. */
+  daemon(): Promise<DaemonClient | undefined> {
+    return findDaemon(this.storeDirectory);
+  }
+
+  /** Does something as the store's owner: through its daemon, or, when none runs, in this process. */
+  async own<Result>(ways: {
+    viaDaemon(daemon: DaemonClient): Promise<Result>;
+    directly(owner: StoreOwner): Promise<Result>;
+  }): Promise<Result> {
+    for (;;) {
+      const daemon = await this.daemon();
+      if (daemon !== undefined) return ways.viaDaemon(daemon);
+      try {
+        return await withLocalOwner(this.storeDirectory, ways.directly);
+      } catch (error) {
+        const isBusy = error instanceof PfsError && error.code === "STORE_BUSY";
+        // A daemon may have been started meanwhile.
+        if (!isBusy || !(await answersAt(this.storeDirectory))) throw error;
+      }
+    }
+  }
+
+  /** Calls `use` with a reader that shows everything that is decided, what was just removed too. @throws as StoreReader.open */
+  async read<Result>(
+    use: (reader: StoreReader) => Promise<Result> | Result,
+    bookId?: BookId,
+  ): Promise<Result> {
+    const daemon = await this.daemon();
+    if (daemon !== undefined) await daemon.call("POST", "/settle", { book: bookId });
+    else settleStore(this.storeDirectory);
+    const reader = StoreReader.open(this.storeDirectory);
+    try {
+      return await use(reader);
+    } finally {
+      reader.close();
+    }
+  }
+}
+
+/** How the daemon is. */
+export async function statusOf(daemon: DaemonClient): Promise<DaemonStatus> {
+  return (await daemon.call("GET", "/status")) as DaemonStatus;
+}

@@ -1,0 +1,113 @@
+/** `pfs mount`: makes a directory show a book, with a daemon in the background or in this process. */
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { PfsError } from "../../schema/errors.ts";
+import { type AgentName, type BookId, parseBookId } from "../../schema/ids.ts";
+import { type MountOptions, parseMountOptions } from "../../schema/mount-options.ts";
+import type { DaemonClient } from "../daemon-client.ts";
+import { findAgent } from "../default-agent.ts";
+import type { MountDescription } from "../mount-registry.ts";
+import { runDaemon } from "../run-daemon.ts";
+import { startInBackground } from "../start-in-background.ts";
+import { makeTerminalReporter } from "../terminal-reporter.ts";
+import type { ContextOf } from "./command.ts";
+import { type Context, statusOf } from "./context.ts";
+
+interface Wanted {
+  readonly bookId: BookId;
+  readonly directory: string;
+  readonly agent: AgentName;
+  /** As after `-o`, parsed. */
+  readonly options: MountOptions;
+  readonly optionText: string;
+}
+
+export function addMount(program: Command, contextOf: ContextOf): void {
+  program
+    .command("mount")
+    .summary("make a directory show a book")
+    .description(
+      "Mounts a book on a directory, on which any program may then work: each save is checked, journaled and\n" +
+        "logged. Returns once the directory is usable; a daemon in the background serves it until `pfs stop`.",
+    )
+    .argument("<book>")
+    .argument("<dir>", "what is in it is hidden while the book is mounted")
+    .option("-o <options>", "agent=NAME, ro, allow_other; several with commas", collect, [])
+    .option("-f, --foreground", "stay here, tell saves and refusals, unmount on Ctrl-C", false)
+    .addHelpText(
+      "after",
+      "\nThe agent is who answers for what is saved; without agent= it is PFS_AGENT_ID, else the login name." +
+        "\n\nExamples:\n  pfs mount my-book ./book\n  pfs mount my-book ./book -o agent=claude-7\n  pfs mount my-book ./look -o ro",
+    )
+    .action(
+      async (
+        book: string,
+        dir: string,
+        { o, foreground }: { o: string[]; foreground: boolean },
+        command: Command,
+      ) => {
+        const context = contextOf(command);
+        const optionText = o.join(",");
+        const options = parseMountOptions(optionText);
+        const bookId = parseBookId(book);
+        const agent = options.agent ?? findAgent(undefined);
+        const wanted: Wanted = { bookId, directory: resolve(dir), agent, options, optionText };
+        await (foreground ? mountHere(context, wanted) : mountThere(context, wanted));
+      },
+    );
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
+async function mountThere(context: Context, wanted: Wanted): Promise<void> {
+  const running = await context.daemon();
+  const daemon = running ?? (await startInBackground(context.storeDirectory));
+  try {
+    const mount = await askToMount(daemon, wanted);
+    await stat(mount.directory);
+    context.output.say(
+      `Mounted ${mount.book} on ${mount.directory} (${mount.options}, agent ${mount.agent}).`,
+    );
+    context.output.put(mount);
+  } catch (error) {
+    if (running === undefined) await endUnused(daemon);
+    throw error;
+  }
+}
+
+async function askToMount(daemon: DaemonClient, wanted: Wanted): Promise<MountDescription> {
+  const { bookId, directory, agent, optionText } = wanted;
+  const body = { book: bookId, directory, agent, options: optionText };
+  return (await daemon.call("POST", "/mounts", body)) as MountDescription;
+}
+
+/** A daemon that was started for a mount which failed is of no use, unless somebody else has found one meanwhile. */
+async function endUnused(daemon: DaemonClient): Promise<void> {
+  const { mounts } = await statusOf(daemon);
+  if (mounts.length === 0) for await (const _event of daemon.stream("POST", "/stop"));
+}
+
+async function mountHere(context: Context, { bookId, directory, agent, options }: Wanted): Promise<void> {
+  const running = await context.daemon();
+  if (running !== undefined) {
+    const { pid } = await statusOf(running);
+    throw new PfsError(
+      "STORE_BUSY",
+      `A daemon (process ${pid}) serves the store ${context.storeDirectory} already.`,
+      {
+        hint: "Leave out -f to mount with it, or end it first with `pfs stop`.",
+      },
+    );
+  }
+  const { readOnly, allowOther } = options;
+  await runDaemon({
+    storeDirectory: context.storeDirectory,
+    reporter: makeTerminalReporter(context.output),
+    onListening: async (daemon) => {
+      await daemon.mount({ bookId, directory, agent, readOnly, allowOther });
+    },
+  });
+}

@@ -1,0 +1,33 @@
+/** Owns what commands write to standard output: lines for people, or one JSON object a line. Must never mix them. */
+import { printable } from "./text.ts";
+
+export interface Output {
+  readonly json: boolean;
+  /** A line for people; nothing with --json. */
+  say(line: string): void;
+  /** An object for scripts; nothing without --json. */
+  put(object: object): void;
+}
+
+/** Standard output. A reader that has seen enough (`| head`) is no failure. */
+export function makeOutput(json: boolean): Output {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  const write = (text: string): void => void process.stdout.write(`${text}\n`);
+  return {
+    json,
+    say: (line) => {
+      if (!json) write(printable(line));
+    },
+    put: (object) => {
+      if (json) write(JSON.stringify(object));
+    },
+  };
+}
+
+/** A name of a book's file for a list: as it is where a program reads it, safe where a person does. */
+export function listedName(name: string): string {
+  return process.stdout.isTTY ? printable(name) : name;
+}

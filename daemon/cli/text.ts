@@ -1,0 +1,49 @@
+/** Owns how text from a book becomes text for people: safe on a terminal, times and sizes readable. */
+
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** `text` without anything that could steer a terminal or turn the writing round: such characters are shown as \u{…}. */
+export function printable(text: string): string {
+  return text.replace(unsafe, (char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`);
+}
+
+/** An ISO time as local date and time to the second. */
+export function localTime(iso: string): string {
+  const date = new Date(iso);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${clockTime(iso)}`;
+}
+
+/** An ISO time as local hours, minutes and seconds. */
+export function clockTime(iso: string): string {
+  return new Date(iso).toTimeString().slice(0, 8);
+}
+
+/** Bytes as 1.2 MB. */
+export function readableSize(sizeBytes: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let value = sizeBytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** "1 file", "2 files". */
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Rows of equal columns, each but the last padded. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
+  }
+  return rows.map((row) =>
+    row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join("  "),
+  );
+}

@@ -1,0 +1,198 @@
+/**
+ * HTTP on the store's control socket: owns listening, finding the route, reading and writing JSON. Only the store's owner
+ * can connect. Must never know what a route does.
+ */
+import { chmodSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+import { errorCodes, isErrorCode, PfsError } from "../../schema/errors.ts";
+import { reportOf } from "../error-report.ts";
+import { openSocketAddress, type SocketAddress } from "../store-socket.ts";
+import type { ControlAnswer, Route } from "./route.ts";
+
+const MAX_BODY_BYTES = 1024 * 1024;
+const OWNER_ONLY_UMASK = 0o177;
+/** How long requests under way may take when the daemon ends. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+/** HTTP status for refusals; anything else that is refused is 409, what nobody foresaw 500. */
+const statuses: Readonly<Record<string, number>> = {
+  USAGE: 400,
+  INVALID_PATH: 400,
+  AGENT_REQUIRED: 400,
+  NOT_FOUND: 404,
+  EXISTS: 409,
+  DAEMON_UNREACHABLE: 503,
+};
+
+export class ControlServer {
+  readonly #server: Server;
+  readonly #address: SocketAddress;
+  readonly #routes: readonly Route[];
+  #refuses = false;
+
+  /** Listens on the store's socket. Only for the store's owner: a socket that is there already is a dead daemon's. */
+  static async listen(storeDirectory: string, routes: readonly Route[]): Promise<ControlServer> {
+    const address = openSocketAddress(storeDirectory);
+    try {
+      rmSync(address.path, { force: true });
+      const server = new ControlServer(address, routes);
+      await server.#listen();
+      return server;
+    } catch (error) {
+      address.close();
+      throw error;
+    }
+  }
+
+  private constructor(address: SocketAddress, routes: readonly Route[]) {
+    this.#address = address;
+    this.#routes = routes;
+    this.#server = createServer((request, response) => void this.#serve(request, response));
+  }
+
+  /** Answers what is under way and refuses what comes from now on. */
+  refuseMore(): void {
+    this.#refuses = true;
+  }
+
+  /** Stops listening and removes the socket, once requests under way are answered. */
+  async close(): Promise<void> {
+    this.refuseMore();
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_TIMEOUT_MS);
+    await closed;
+    clearTimeout(timer);
+    this.#address.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once("error", reject);
+    // Node binds before it returns, so that nobody else ever can connect.
+    const umask = process.umask(OWNER_ONLY_UMASK);
+    try {
+      this.#server.listen(this.#address.path, resolve);
+    } finally {
+      process.umask(umask);
+    }
+    await promise;
+    chmodSync(this.#address.path, 0o600);
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await send(response, await this.#answer(request));
+    } catch (error) {
+      fail(response, error);
+    }
+  }
+
+  async #answer(request: IncomingMessage): Promise<ControlAnswer> {
+    const url = new URL(request.url ?? "/", "http://pfsd");
+    const body = await readJson(request);
+    for (const route of this.#routes) {
+      const params = route.method === request.method ? match(route.path, url.pathname) : undefined;
+      if (params === undefined) continue;
+      if (this.#refuses && route.servesWhileStopping !== true) {
+        throw new PfsError("DAEMON_UNREACHABLE", "The daemon is stopping.", {
+          hint: "Try again in a moment.",
+        });
+      }
+      return route.handle({ params, query: url.searchParams, body });
+    }
+    if (request.method === "GET" && url.pathname === "/") return { routes: this.#routes.map(describe) };
+    throw new PfsError("NOT_FOUND", `There is no ${request.method} ${url.pathname} here.`, {
+      hint: "`GET /` on this socket lists the routes.",
+    });
+  }
+}
+
+function describe({ method, path, summary }: Route): object {
+  return { method, path, summary };
+}
+
+function match(pattern: string, path: string): Record<string, string> | undefined {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  if (wanted.length !== given.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [index, name] of wanted.entries()) {
+    const segment = given[index] as string;
+    if (name.startsWith(":")) params[name.slice(1)] = decodeSegment(segment);
+    else if (name !== segment) return undefined;
+  }
+  return params;
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new PfsError("USAGE", "The request's path is not encoded as a URL's.");
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request) {
+    sizeBytes += (chunk as Buffer).length;
+    if (sizeBytes > MAX_BODY_BYTES)
+      throw new PfsError("USAGE", `The request is over ${MAX_BODY_BYTES} bytes.`);
+    chunks.push(chunk as Buffer);
+  }
+  if (sizeBytes === 0) return {};
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch (cause) {
+    throw new PfsError("USAGE", "The request's body is not JSON.", { cause });
+  }
+}
+
+async function send(response: ServerResponse, answer: ControlAnswer): Promise<void> {
+  if (!(Symbol.asyncIterator in answer)) {
+    response.setHeader("content-type", "application/json");
+    response.end(`${JSON.stringify(answer)}\n`);
+    return;
+  }
+  const items = answer[Symbol.asyncIterator]();
+  // What fails before there is anything to say still gets a status of its own.
+  const first = await items.next();
+  response.setHeader("content-type", "application/x-ndjson");
+  try {
+    await pipeline(linesOf(first, items), response);
+  } catch (error) {
+    // A client that went away needs no answer.
+    if ((error as { code?: string }).code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+  }
+}
+
+/** A failure under way is the last line: the status line is gone by then. */
+async function* linesOf(
+  first: IteratorResult<object>,
+  items: AsyncIterator<object>,
+): AsyncGenerator<string, void> {
+  try {
+    for (let item = first; item.done !== true; item = await items.next())
+      yield `${JSON.stringify(item.value)}\n`;
+  } catch (error) {
+    yield `${JSON.stringify({ error: reportOf(error) })}\n`;
+  } finally {
+    // Tells a source that is not at its end that the client went away.
+    await items.return?.();
+  }
+}
+
+function fail(response: ServerResponse, error: unknown): void {
+  const report = reportOf(error);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  response.statusCode = isErrorCode(report.code) ? (statuses[report.code] ?? 409) : 500;
+  response.setHeader("content-type", "application/json");
+  const title = isErrorCode(report.code) ? errorCodes[report.code].title : undefined;
+  response.end(`${JSON.stringify({ error: { ...report, title } })}\n`);
+}

@@ -1,0 +1,226 @@
+/**
+ * The daemon: puts threads, mounts and control socket together and takes them down again in order. The one composition
+ * root of a process that serves a store; must never hold what the store holds.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { StoreReader } from "../lib/reader.ts";
+import { PfsError } from "../schema/errors.ts";
+import { CheckpointHost } from "./checkpoint-host.ts";
+import { CommitSignal } from "./commit-signal.ts";
+import { ControlServer } from "./control/control-server.ts";
+import { routes } from "./control/routes.ts";
+import { answersAt } from "./daemon-client.ts";
+import { packageVersion } from "./module-file.ts";
+import { MountHost } from "./mount-host.ts";
+import { type MountDescription, MountRegistry } from "./mount-registry.ts";
+import type { Reporter } from "./reporter.ts";
+
+export interface DaemonOptions {
+  readonly storeDirectory: string;
+  readonly reporter: Reporter;
+}
+
+/** What `GET /status` answers. */
+export interface DaemonStatus {
+  readonly store: string;
+  readonly pid: number;
+  readonly version: string;
+  /** ISO 8601. */
+  readonly started_at: string;
+  /** Position of the log, and the head of its chain. */
+  readonly seq: number;
+  readonly head: string;
+  /** Files that are open with something unsaved. */
+  readonly drafts: number;
+  readonly mounts: readonly MountDescription[];
+}
+
+export interface StopOptions {
+  /** Take mounts away at once, also when they are in use. */
+  readonly lazy?: boolean;
+  /** Told whenever a mount cannot end because it is in use, in a whole sentence. */
+  onBusy?(message: string): void;
+}
+
+/** How long a store may be held by a command that runs without a daemon, before it counts as another daemon's. */
+const BUSY_PATIENCE_MS = 3_000;
+const BUSY_RETRY_MS = 50;
+/** How long a mount in use may keep the daemon from ending. */
+const STOP_PATIENCE_MS = 5_000;
+const STOP_RETRY_MS = 250;
+/** How long a lazily unmounted mount may go on before its users lose it. */
+const LAZY_END_MS = 500;
+
+export class Daemon {
+  readonly storeDirectory: string;
+  readonly reader: StoreReader;
+  readonly mounts: MountRegistry;
+  readonly host: MountHost;
+  /** Resolves once everything is closed and nothing keeps the process but whoever started it. */
+  readonly stopped: Promise<void>;
+  readonly #reporter: Reporter;
+  readonly #checkpoint: CheckpointHost;
+  readonly #startedAt = new Date().toISOString();
+  readonly #end = Promise.withResolvers<void>();
+  #control: ControlServer | undefined;
+  #stopping: Promise<void> | undefined;
+  #hurried = false;
+
+  /**
+   * Opens the store and listens on its socket.
+   * @throws PfsError STORE_BUSY naming the process that has it, and as Store.open
+   */
+  static async start({ storeDirectory, reporter }: DaemonOptions): Promise<Daemon> {
+    const commits = new CommitSignal();
+    const mounts = new MountRegistry({
+      storeDirectory,
+      onUnmounted: (description) => reporter.unmounted(description),
+      onFault: (operation, message) => reporter.fault(operation, message),
+    });
+    let daemon: Daemon | undefined;
+    const host = await openStore(storeDirectory, () =>
+      MountHost.start({
+        storeDirectory,
+        commits,
+        tellsChanges: reporter.wantsChanges,
+        onNotify: (mountId, notification) => mounts.notify(mountId, notification),
+        onEnded: (mountId) =>
+          void mounts.ended(mountId).catch((error) => reporter.fault("unmount", String(error))),
+        onRow: (row) => reporter.row(row),
+        onRefusal: (bookId, refusal) => reporter.refusal(bookId, refusal),
+        onFault: (operation, message) => reporter.fault(operation, message),
+        onCrash: (error) => void daemon?.die(error),
+      }),
+    );
+    mounts.useHost(host);
+    const onFault = (message: string): void => reporter.fault("checkpoint", message);
+    const checkpoint = new CheckpointHost({ storeDirectory, commits, onFault });
+    const reader = StoreReader.open(storeDirectory);
+    daemon = new Daemon({ storeDirectory, reporter, host, mounts, checkpoint, reader });
+    try {
+      daemon.#control = await ControlServer.listen(storeDirectory, routes(daemon));
+    } catch (error) {
+      await daemon.stop();
+      throw error;
+    }
+    reporter.started(storeDirectory);
+    return daemon;
+  }
+
+  private constructor(parts: {
+    storeDirectory: string;
+    reporter: Reporter;
+    host: MountHost;
+    mounts: MountRegistry;
+    checkpoint: CheckpointHost;
+    reader: StoreReader;
+  }) {
+    this.storeDirectory = parts.storeDirectory;
+    this.#reporter = parts.reporter;
+    this.host = parts.host;
+    this.mounts = parts.mounts;
+    this.#checkpoint = parts.checkpoint;
+    this.reader = parts.reader;
+    this.stopped = this.#end.promise;
+  }
+
+  async status(): Promise<DaemonStatus> {
+    const { seq, head, books } = await this.host.call("status", {});
+    return {
+      store: this.storeDirectory,
+      pid: process.pid,
+      version: packageVersion(),
+      started_at: this.#startedAt,
+      seq,
+      head,
+      drafts: books.reduce((sum, { drafts }) => sum + drafts, 0),
+      mounts: this.mounts.list(),
+    };
+  }
+
+  /** Mounts a book and tells so. @throws as MountRegistry.mount */
+  async mount(request: Parameters<MountRegistry["mount"]>[0]): Promise<MountDescription> {
+    if (this.#stopping !== undefined) throw new PfsError("DAEMON_UNREACHABLE", "The daemon is stopping.");
+    const description = await this.mounts.mount(request);
+    this.#reporter.mounted(description);
+    return description;
+  }
+
+  /**
+   * Unmounts everything, closes the store and stops listening. A mount in use is given some seconds, then taken away
+   * lazily; asking again takes it away at once. Never fails.
+   */
+  stop({ lazy = false, onBusy }: StopOptions = {}): Promise<void> {
+    if (lazy || this.#stopping !== undefined) this.#hurried = true;
+    this.#stopping ??= this.#stop(onBusy);
+    return this.#stopping;
+  }
+
+  /** The mount thread is gone: takes the dead mounts away and the process with them. */
+  async die(error: Error): Promise<void> {
+    this.#reporter.fault("the mount thread", error.stack ?? error.message);
+    for (const { directory } of this.mounts.list()) {
+      await this.mounts.unmount(directory, { lazy: true }).catch(() => undefined);
+    }
+    process.exit(1);
+  }
+
+  async #stop(onBusy: StopOptions["onBusy"]): Promise<void> {
+    const attempt = async (what: string, action: () => Promise<void> | void): Promise<void> => {
+      try {
+        await action();
+      } catch (error) {
+        this.#reporter.fault(what, error instanceof Error ? error.message : String(error));
+      }
+    };
+    await attempt("control socket", () => this.#control?.refuseMore());
+    await attempt("unmount", () => this.#unmountAll(onBusy));
+    await attempt("unmount", () => this.mounts.abandon());
+    await attempt("store", () => this.reader.close());
+    await attempt("checkpoint", () => this.#checkpoint.close());
+    await attempt("store", () => this.host.leave());
+    this.#reporter.stopped();
+    this.#end.resolve();
+    await attempt("control socket", () => this.#control?.close());
+  }
+
+  async #unmountAll(onBusy: StopOptions["onBusy"]): Promise<void> {
+    const deadlineMs = performance.now() + STOP_PATIENCE_MS;
+    const told = new Set<string>();
+    // The last one made may lie within an earlier one.
+    for (let left = this.mounts.list(); left.length > 0; left = this.mounts.list()) {
+      const lazy = this.#hurried || performance.now() > deadlineMs;
+      for (const { directory } of left.reverse()) {
+        try {
+          await this.mounts.unmount(directory, { lazy });
+        } catch (error) {
+          const message = (error as Error).message;
+          if (!told.has(message)) {
+            told.add(message);
+            this.#reporter.busy(message);
+            onBusy?.(message);
+          }
+        }
+      }
+      if (lazy) {
+        await sleep(LAZY_END_MS);
+        return;
+      }
+      if (this.mounts.list().length > 0) await sleep(STOP_RETRY_MS);
+    }
+  }
+}
+
+/** A store may be in the hands of a command for a moment; a daemon that answers is there to stay. */
+async function openStore(storeDirectory: string, open: () => Promise<MountHost>): Promise<MountHost> {
+  const deadlineMs = performance.now() + BUSY_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      const isBusy = error instanceof PfsError && error.code === "STORE_BUSY";
+      if (!isBusy || performance.now() > deadlineMs || (await answersAt(storeDirectory))) throw error;
+      await sleep(BUSY_RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,23 @@
+/** Owns who answers for changes when nobody says it (R7): PFS_AGENT_ID, else the login name. */
+import { userInfo } from "node:os";
+import { PfsError } from "../schema/errors.ts";
+import { type AgentName, parseAgentName } from "../schema/ids.ts";
+
+/**
+ * @param given what the command line says
+ * @throws PfsError AGENT_REQUIRED, USAGE as parseAgentName
+ */
+export function findAgent(given: string | undefined, env: NodeJS.ProcessEnv = process.env): AgentName {
+  return parseAgentName(given ?? env.PFS_AGENT_ID ?? loginName());
+}
+
+function loginName(): string {
+  try {
+    return userInfo().username;
+  } catch (cause) {
+    throw new PfsError("AGENT_REQUIRED", `User ${process.getuid?.()} has no login name on this machine.`, {
+      hint: "Say who answers for the changes: -o agent=NAME, or PFS_AGENT_ID.",
+      cause,
+    });
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Owns how a failure crosses from thread to thread and from daemon to command: a plain object with what its reader needs.
+ * Must never let a stack trace reach a person.
+ */
+import { isErrorCode, PfsError, PosixError } from "../schema/errors.ts";
+
+export interface ErrorReport {
+  /** One of pfs's codes, a POSIX name such as ENOENT, or FAILED for what nobody foresaw. */
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly path?: string | undefined;
+}
+
+/** Code of a failure that is neither a refusal nor a POSIX outcome. */
+export const UNFORESEEN = "FAILED";
+
+/** Describes anything thrown. */
+export function reportOf(error: unknown): ErrorReport {
+  if (error instanceof PfsError) {
+    const { code, message, hint, path } = error;
+    return { code, message, hint, path };
+  }
+  if (error instanceof RemoteError) return error.report;
+  if (error instanceof PosixError) return { code: error.code, message: error.message, path: error.path };
+  const code = (error as { code?: unknown } | null)?.code;
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: typeof code === "string" ? code : UNFORESEEN, message };
+}
+
+/** A failure that another thread or process has met, with a code that is none of pfs's. */
+export class RemoteError extends Error {
+  readonly report: ErrorReport;
+
+  constructor(report: ErrorReport) {
+    super(report.message);
+    this.name = "RemoteError";
+    this.report = report;
+  }
+}
+
+/** The error to throw for what another thread or process has reported. */
+export function errorFrom(report: ErrorReport): Error {
+  const { code, message, hint, path } = report;
+  return isErrorCode(code) ? new PfsError(code, message, { hint, path }) : new RemoteError(report);
+}

@@ -1,0 +1,27 @@
+/** Tells what happens as one JSON object a line, for a log file or a journal. Must never write a file's content. */
+import { type DestinationStream, destination, pino } from "pino";
+import { packageVersion } from "./module-file.ts";
+import type { Reporter } from "./reporter.ts";
+
+const STDERR = 2;
+
+/** A reporter that writes to standard error, at once. PFS_LOG_LEVEL chooses how much; `info` if it is not set. */
+export function makeLogReporter(
+  stream: DestinationStream = destination({ dest: STDERR, sync: true }),
+): Reporter {
+  const level = process.env.PFS_LOG_LEVEL || "info";
+  const log = pino({ base: { pid: process.pid }, level }, stream);
+  return {
+    wantsChanges: log.isLevelEnabled("debug"),
+    started: (store) => log.info({ store, version: packageVersion() }, "started"),
+    mounted: (mount) => log.info({ ...mount }, "mounted"),
+    unmounted: (mount) => log.info({ ...mount }, "unmounted"),
+    row: ({ seq, operation, book_id, path, agent_id, status }) =>
+      log.debug({ seq, operation, book: book_id, path, agent: agent_id, status }, "committed"),
+    refusal: (book, { code, path, agent, command }) =>
+      log.debug({ book, code, path, agent, command }, "refused"),
+    busy: (message) => log.warn(message),
+    fault: (operation, message) => log.error({ operation }, message),
+    stopped: () => log.info("stopped"),
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * The mount thread as the main thread knows it: starts it, asks it, hears it, ends it. Owns the port and the doorbell;
+ * must never touch a mount or the store itself.
+ */
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { Doorbell } from "../lib/doorbell.ts";
+import type { Refusal } from "../lib/worktree/refusals.ts";
+import type { Notification } from "../mount/kernel-link.ts";
+import { PfsError } from "../schema/errors.ts";
+import type { BookId } from "../schema/ids.ts";
+import type { LogRow } from "../schema/log-row.ts";
+import type { CommitSignal } from "./commit-signal.ts";
+import { errorFrom } from "./error-report.ts";
+import { moduleFile } from "./module-file.ts";
+import type {
+  CallName,
+  InputOf,
+  OutputOf,
+  ThreadMessage,
+  ThreadReport,
+  ThreadStart,
+} from "./thread-calls.ts";
+
+/** What the thread tells by itself. */
+export interface MountHostEvents {
+  onNotify(mountId: number, notification: Notification): void;
+  /** The kernel has ended a mount. */
+  onEnded(mountId: number): void;
+  onRow(row: LogRow): void;
+  onRefusal(bookId: BookId, refusal: Refusal): void;
+  /** Something that no request can be blamed for. */
+  onFault(operation: string, message: string): void;
+  /** The thread has ended without having been asked to: nothing can be served any more. */
+  onCrash(error: Error): void;
+}
+
+export interface MountHostOptions extends MountHostEvents {
+  readonly storeDirectory: string;
+  readonly commits: CommitSignal;
+  readonly tellsChanges: boolean;
+}
+
+interface Pending {
+  resolve(output: unknown): void;
+  reject(error: Error): void;
+}
+
+export class MountHost {
+  readonly #events: MountHostEvents;
+  readonly #doorbell = new Doorbell();
+  readonly #port: MessagePort;
+  readonly #worker: Worker;
+  readonly #exit: Promise<void>;
+  readonly #pending = new Map<number, Pending>();
+  #lastId = 0;
+  #state: "open" | "leaving" | "ended" = "open";
+
+  /** Opens the store in a thread of its own. @throws as Store.open */
+  static async start(options: MountHostOptions): Promise<MountHost> {
+    const host = new MountHost(options);
+    try {
+      await host.#wait(0);
+      return host;
+    } catch (error) {
+      await host.#end();
+      throw error;
+    }
+  }
+
+  private constructor(options: MountHostOptions) {
+    this.#events = options;
+    const { storeDirectory, commits, tellsChanges } = options;
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const start: ThreadStart = {
+      storeDirectory,
+      doorbellFd: this.#doorbell.fd,
+      port: port2,
+      commits: commits.memory,
+      tellsChanges,
+    };
+    this.#worker = new Worker(moduleFile("mount-thread"), {
+      name: "pfs-mount",
+      workerData: start,
+      transferList: [port2],
+    });
+    this.#exit = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#worker.on("error", (error) =>
+      this.#crash(error instanceof Error ? error : new Error(String(error))),
+    );
+    this.#worker.on("exit", () => {
+      // Its last words may still be on their way: they say better than we can why it has ended.
+      for (let got = receiveMessageOnPort(port1); got !== undefined; got = receiveMessageOnPort(port1)) {
+        this.#hear(got.message);
+      }
+      if (this.#state === "open") this.#crash(new Error("the mount thread has ended"));
+    });
+    this.#port.on("message", (report: ThreadReport) => this.#hear(report));
+  }
+
+  /** Asks the thread. @throws what the thread met */
+  call<Name extends CallName>(name: Name, input: InputOf<Name>): Promise<OutputOf<Name>> {
+    if (this.#state !== "open") {
+      return Promise.reject(
+        new PfsError("DAEMON_UNREACHABLE", "The daemon is stopping.", { hint: "Try again." }),
+      );
+    }
+    const id = ++this.#lastId;
+    const answer = this.#wait(id) as Promise<OutputOf<Name>>;
+    this.#send({ type: "call", id, name, input });
+    return answer;
+  }
+
+  /** A notification of that ticket has reached the kernel, or never will. */
+  delivered(ticket: number): void {
+    if (this.#state === "open") this.#send({ type: "delivered", ticket });
+  }
+
+  /** Lets the thread close the store and end. The mounts must have ended before. */
+  async leave(): Promise<void> {
+    if (this.#state !== "open") return this.#exit;
+    const left = this.call("leave", {});
+    this.#state = "leaving";
+    await left;
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    if (this.#state === "open") this.#state = "leaving";
+    await this.#exit;
+    this.#state = "ended";
+    this.#port.close();
+    this.#doorbell.close();
+  }
+
+  #send(message: ThreadMessage): void {
+    this.#port.postMessage(message);
+    this.#doorbell.ring();
+  }
+
+  #wait(id: number): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#pending.set(id, { resolve, reject });
+    return promise;
+  }
+
+  #hear(report: ThreadReport): void {
+    switch (report.type) {
+      case "answer":
+        this.#take(report.id)?.resolve(report.output);
+        break;
+      case "failure": {
+        const error = errorFrom(report.error);
+        const pending = this.#take(report.id);
+        if (pending !== undefined) pending.reject(error);
+        else this.#events.onFault("closing the store", error.message);
+        break;
+      }
+      case "notify":
+        this.#events.onNotify(report.mountId, report.notification);
+        break;
+      case "ended":
+        this.#events.onEnded(report.mountId);
+        break;
+      case "row":
+        this.#events.onRow(report.row);
+        break;
+      case "refusal":
+        this.#events.onRefusal(report.bookId, report.refusal);
+        break;
+      case "fault":
+        this.#events.onFault(report.operation, report.message);
+        break;
+    }
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  #crash(error: Error): void {
+    const wasStarting = this.#pending.has(0);
+    for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(error);
+    if (!wasStarting) this.#events.onCrash(error);
+  }
+}
