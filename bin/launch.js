@@ -5,6 +5,7 @@
 
 const childProcess = require("child_process");
 const fs = require("fs");
+const nodeModule = require("module");
 const path = require("path");
 const url = require("url");
 
@@ -23,6 +24,8 @@ function launch(entry) {
   const source = path.join(ROOT, entry.source);
   const inCheckout = fs.existsSync(source);
   if (isNewEnough(process.versions.node)) {
+    // A command is short: a good part of it is compiling what was compiled the last time.
+    nodeModule.enableCompileCache();
     import(url.pathToFileURL(inCheckout ? source : path.join(ROOT, entry.built)).href);
   } else if (inCheckout && fs.existsSync(CHECKOUT_NODE)) {
     continueIn(CHECKOUT_NODE);

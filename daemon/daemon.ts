@@ -95,7 +95,7 @@ export class Daemon {
     mounts.useHost(host);
     const onFault = (message: string): void => reporter.fault("checkpoint", message);
     const checkpoint = new CheckpointHost({ storeDirectory, commits, onFault });
-    const reader = StoreReader.open(storeDirectory);
+    const reader = StoreReader.openBeside(storeDirectory);
     daemon = new Daemon({ storeDirectory, reporter, host, mounts, checkpoint, reader });
     try {
       daemon.#control = await ControlServer.listen(storeDirectory, routes(daemon));

@@ -6,6 +6,7 @@ import type { Library } from "../lib/library.ts";
 import { VACANCY_MS } from "../lib/worktree/vacancies.ts";
 
 const NEVER_MS = -1;
+const SLICE = 250;
 
 export class ThreadVacancies {
   readonly #library: Library;
@@ -22,7 +23,10 @@ export class ThreadVacancies {
     const nowMs = performance.now();
     // Asked for between any two requests, so that most of the time the answer must cost nothing.
     if (nowMs < this.#nextMs) return Math.ceil(this.#nextMs - nowMs);
-    for (const worktree of waiting) worktree.settle(VACANCY_MS);
+    for (const worktree of waiting) {
+      // After `rm -r` of much there is much to do: in slices, so that requests are served in between.
+      if (worktree.settle(VACANCY_MS, SLICE) === SLICE) return 0;
+    }
     this.#nextMs = nowMs + VACANCY_MS / 2;
     return waiting.some((worktree) => worktree.hasVacancies) ? VACANCY_MS / 2 : NEVER_MS;
   }

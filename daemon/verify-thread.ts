@@ -24,7 +24,7 @@ function tell(report: VerifyReport): void {
 }
 
 async function main(): Promise<void> {
-  const reader = StoreReader.open(storeDirectory);
+  const reader = StoreReader.openBeside(storeDirectory);
   try {
     const findings = await verifyStore(reader, {
       rehash,

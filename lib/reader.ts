@@ -71,13 +71,21 @@ export class StoreReader {
    * @throws PfsError NOT_FOUND, STORE_DAMAGED, UNSUPPORTED_VERSION
    */
   static open(directory: string): StoreReader {
-    const file = join(directory, "pfs.db");
-    if (!existsSync(file)) {
-      throw new PfsError("NOT_FOUND", `There is no store in ${directory}.`, {
-        hint: "Make a book with `pfs init BOOK`, or name another store with --store.",
-      });
-    }
+    const file = databaseFile(directory);
     refuseDamaged(file);
+    return StoreReader.#connect(directory, file);
+  }
+
+  /**
+   * The same in a process that has the store open already. The file must not be looked at as bytes there: closing it
+   * would drop the locks that SQLite has on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+   * @throws as {@link open}
+   */
+  static openBeside(directory: string): StoreReader {
+    return StoreReader.#connect(directory, databaseFile(directory));
+  }
+
+  static #connect(directory: string, file: string): StoreReader {
     let database: Sqlite.Database | undefined;
     try {
       database = new Sqlite(file, { readonly: true, fileMustExist: true });
@@ -92,7 +100,7 @@ export class StoreReader {
 
   /** A reader of its own that sees the store as it is now, until it is closed. To be closed soon. */
   openSnapshot(): StoreReader {
-    const snapshot = StoreReader.open(this.directory);
+    const snapshot = StoreReader.openBeside(this.directory);
     snapshot.database.exec("BEGIN");
     // SQLite takes the snapshot at the first read.
     snapshot.head();

@@ -14,13 +14,9 @@ export function addExport(program: Command, contextOf: ContextOf): void {
     .description("Writes a book's files, byte for byte, to a directory, which is made if it is not there.")
     .argument("<book>")
     .argument("<dir>")
-    .option(
-      "--force",
-      "also into a directory that is not empty; what the book does not have stays in it",
-      false,
-    )
+    .option("--force", "also into a directory that is not empty; what the book does not have stays in it")
     .addHelpText("after", "\nExample:\n  pfs export my-book ./copy")
-    .action(async (book: string, dir: string, { force }: { force: boolean }, command: Command) => {
+    .action(async (book: string, dir: string, { force = false }: { force?: boolean }, command: Command) => {
       const context = contextOf(command);
       const bookId = parseBookId(book);
       const bar = new ProgressBar("Exporting");

@@ -30,8 +30,8 @@ export function addImport(program: Command, contextOf: ContextOf): void {
     .command("import")
     .summary("bring a directory's files into a book")
     .description(
-      "Brings a directory's files into a book, byte for byte. A book that is not there is made, with the\n" +
-        "strictest schema that admits every file, unless --schema chooses one. What is in the book and\n" +
+      "Brings a directory's files into a book, byte for byte. A book that is not there is made, with the " +
+        "strictest schema that admits every file, unless --schema chooses one. What is in the book and " +
         "not in the directory stays.",
     )
     .argument("<book>")

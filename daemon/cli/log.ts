@@ -40,7 +40,7 @@ export function addLog(program: Command, contextOf: ContextOf): void {
     .command("log")
     .summary("who changed what")
     .description(
-      "Shows the log, newest first: of the store, of a book, or of one file across its renames. A path may be one\n" +
+      "Shows the log, newest first: of the store, of a book, or of one file across its renames. A path may be one " +
         "in the book, or that of a file in a mount; then, and when there is one book only, BOOK may be left out.",
     )
     .argument("[book]")
@@ -70,7 +70,8 @@ export function addLog(program: Command, contextOf: ContextOf): void {
           const words = [first, second].filter((word) => word !== undefined);
           const books = reader.listBooks().map(({ bookId }) => bookId);
           const place = await findPlace(words, { books, mounts });
-          await show(context.output, readLog(reader, { ...filter, ...placeQuery(reader, place) }));
+          const query = { ...filter, ...placeQuery(reader, place) };
+          await show(context.output, readLog(reader, query), { ofOneFile: query.path !== undefined });
         });
       },
     );
@@ -119,12 +120,17 @@ function usage(message: string): PfsError {
   return new PfsError("USAGE", message, { hint: "`pfs log --help` has examples." });
 }
 
-async function show(output: Output, rows: Iterable<LogRow>): Promise<void> {
+interface ShowOptions {
+  readonly ofOneFile: boolean;
+}
+
+async function show(output: Output, rows: Iterable<LogRow>, { ofOneFile }: ShowOptions): Promise<void> {
   let count = 0;
   for (const row of rows) {
     count++;
     output.put(row);
-    for (const line of linesOf(row)) output.say(line);
+    // A rename is two rows; the one of the new name says it all.
+    if (ofOneFile || !isMoveAway(row)) for (const line of linesOf(row)) output.say(line);
     if (process.stdout.writableNeedDrain) await once(process.stdout, "drain");
   }
   if (count === 0) output.say("The log has no such row.");
@@ -138,7 +144,12 @@ function linesOf(row: LogRow): string[] {
   return error_message === null ? [line] : [line, `${" ".repeat(8)}${operation}: ${error_message}`];
 }
 
-function pathOf({ operation, path, prev_path, new_hash, status }: LogRow): string {
-  if (operation !== "rename" || prev_path === null || status !== "ok") return path;
-  return new_hash === null ? `${path} → ${prev_path}` : `${prev_path} → ${path}`;
+function pathOf(row: LogRow): string {
+  const { operation, path, prev_path, status } = row;
+  if (isMoveAway(row)) return `${path} (moved away)`;
+  return operation === "rename" && status === "ok" && prev_path !== null ? `${prev_path} → ${path}` : path;
+}
+
+function isMoveAway({ operation, status, new_hash }: LogRow): boolean {
+  return operation === "rename" && status === "ok" && new_hash === null;
 }

@@ -15,7 +15,7 @@ export function addLs(program: Command, contextOf: ContextOf): void {
     .description("Lists the books of the store; with a book its files, all of them or those below a path.")
     .argument("[book]")
     .argument("[path]", "a directory or a file of the book")
-    .option("-l, --long", "with mode, size and time", false)
+    .option("-l, --long", "with mode, size and time")
     .addHelpText(
       "after",
       "\nExamples:\n  pfs ls\n  pfs ls my-book content/01-Foundations\n  pfs ls my-book --json | jq -r .sha256",
@@ -24,7 +24,7 @@ export function addLs(program: Command, contextOf: ContextOf): void {
       async (
         book: string | undefined,
         path: string | undefined,
-        { long }: { long: boolean },
+        { long = false }: { long?: boolean },
         command: Command,
       ) => {
         const context = contextOf(command);

@@ -28,13 +28,13 @@ export function addMount(program: Command, contextOf: ContextOf): void {
     .command("mount")
     .summary("make a directory show a book")
     .description(
-      "Mounts a book on a directory, on which any program may then work: each save is checked, journaled and\n" +
+      "Mounts a book on a directory, on which any program may then work: each save is checked, journaled and " +
         "logged. Returns once the directory is usable; a daemon in the background serves it until `pfs stop`.",
     )
     .argument("<book>")
     .argument("<dir>", "what is in it is hidden while the book is mounted")
-    .option("-o <options>", "agent=NAME, ro, allow_other; several with commas", collect, [])
-    .option("-f, --foreground", "stay here, tell saves and refusals, unmount on Ctrl-C", false)
+    .option("-o <options>", "agent=NAME, ro, allow_other; several with commas", collect)
+    .option("-f, --foreground", "stay here, tell saves and refusals, unmount on Ctrl-C")
     .addHelpText(
       "after",
       "\nThe agent is who answers for what is saved; without agent= it is PFS_AGENT_ID, else the login name." +
@@ -44,7 +44,7 @@ export function addMount(program: Command, contextOf: ContextOf): void {
       async (
         book: string,
         dir: string,
-        { o, foreground }: { o: string[]; foreground: boolean },
+        { o = [], foreground = false }: { o?: string[]; foreground?: boolean },
         command: Command,
       ) => {
         const context = contextOf(command);
@@ -58,7 +58,7 @@ export function addMount(program: Command, contextOf: ContextOf): void {
     );
 }
 
-function collect(value: string, previous: string[]): string[] {
+function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }
 

@@ -15,11 +15,11 @@ export function addStop(program: Command, contextOf: ContextOf): void {
     .command("stop")
     .summary("unmount everything and end the daemon")
     .description(
-      "Unmounts everything and ends the daemon. A mount in use is waited for some seconds, and who uses it is\n" +
+      "Unmounts everything and ends the daemon. A mount in use is waited for some seconds, and who uses it is " +
         "said; then it is taken away lazily.",
     )
-    .option("-l, --lazy", "do not wait for programs that use a mount", false)
-    .action(async ({ lazy }: { lazy: boolean }, command: Command) => {
+    .option("-l, --lazy", "do not wait for programs that use a mount")
+    .action(async ({ lazy = false }: { lazy?: boolean }, command: Command) => {
       const context = contextOf(command);
       const { output, storeDirectory } = context;
       const daemon = await context.daemon();

@@ -10,13 +10,12 @@ import type { Context } from "./context.ts";
 export function addUmount(program: Command, contextOf: ContextOf): void {
   program
     .command("umount")
-    .alias("unmount")
     .summary("make it an ordinary directory again")
     .description("Unmounts a book; also clears what a killed daemon has left behind.")
     .argument("<dir>")
-    .option("-l, --lazy", "also when programs use it: they may go on until they leave it", false)
+    .option("-l, --lazy", "also when programs use it: they may go on until they leave it")
     .addHelpText("after", "\nExample:\n  pfs umount ./book")
-    .action(async (dir: string, { lazy }: { lazy: boolean }, command: Command) => {
+    .action(async (dir: string, { lazy = false }: { lazy?: boolean }, command: Command) => {
       const context = contextOf(command);
       const directory = resolve(dir);
       const wasAsked = await askDaemon(context, directory, lazy);

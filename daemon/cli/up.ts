@@ -9,7 +9,7 @@ export function addUp(program: Command, contextOf: ContextOf): void {
     .command("up")
     .summary("serve the store from this terminal")
     .description(
-      "Runs the daemon here instead of in the background and tells saves and refusals as they happen. It mounts\n" +
+      "Runs the daemon here instead of in the background and tells saves and refusals as they happen. It mounts " +
         "nothing by itself: `pfs mount` in another terminal does. Ctrl-C unmounts everything and ends it.",
     )
     .action(async (_options: object, command: Command) => {

@@ -22,7 +22,7 @@ export function addValidate(program: Command, contextOf: ContextOf): void {
     .command("validate")
     .summary("which paths break a schema, with suggestions")
     .description(
-      "Holds every path of a book, or of a directory as an import would take it, against a schema: the book's own,\n" +
+      "Holds every path of a book, or of a directory as an import would take it, against a schema: the book's own, " +
         "for a directory strict, or the one that --schema names. Exit code 1 when something has no place in it.",
     )
     .argument("<book or dir>", "a directory when the name has a / in it, or when there is no such book")

@@ -15,7 +15,7 @@ export function addVerify(program: Command, contextOf: ContextOf): void {
     .command("verify")
     .summary("check bytes, log chain and database")
     .description(
-      "Checks the whole store: every file's bytes against its hash, the log's chain, agents, file ids, the schema of\n" +
+      "Checks the whole store: every file's bytes against its hash, the log's chain, agents, file ids, the schema of " +
         "every path, the database itself. Exit code 1 when there is an error. A daemon may go on working.",
     )
     .option("--no-rehash", "do not read every byte, only see that all is there")
