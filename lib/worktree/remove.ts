@@ -123,17 +123,24 @@ export function isEmpty(tree: Tree, directory: FileId): boolean {
 /**
  * Turns paths that nobody wrote again into deletes of the log.
  * @param minimumAgeMs how long they must have waited; 0 for all
+ * @param most how many at this call, oldest first
+ * @returns how many were due
  */
-export function settleVacancies(tree: Tree, minimumAgeMs = VACANCY_MS): void {
-  if (tree.vacancies.count === 0) return;
+export function settleVacancies(
+  tree: Tree,
+  minimumAgeMs = VACANCY_MS,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
+  if (tree.vacancies.count === 0) return 0;
   const startedMs = performance.now();
   const until = minimumAgeMs === 0 ? { seconds: 2 ** 32, nanoseconds: 0 } : before(now(), minimumAgeMs);
   tree.store.read();
-  const due = tree.vacancies.due(until);
-  if (due.length === 0) return;
+  const due = tree.vacancies.due(until, most);
+  if (due.length === 0) return 0;
   tree.store.transaction(() => {
     for (const path of due) settle(tree, path as TreePath, startedMs);
   });
+  return due.length;
 }
 
 /** Settles one vacated path now, on behalf of who removed the file. Only within a transaction. */

@@ -41,7 +41,7 @@ export class Vacancies {
        RETURNING agent_id AS agent, uid, pid, command`,
     );
     this.#due = database.prepare(
-      "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path",
+      "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path LIMIT ?",
     );
     this.#count = database.prepare("SELECT count(*) AS count FROM vacancy WHERE book_id = ? AND user_id = ?");
     this.count = this.#count.get(bookId, userId)?.count ?? 0;
@@ -76,8 +76,8 @@ export class Vacancies {
   }
 
   /** Paths that have waited since `until` or longer, oldest first. */
-  due(until: Time): string[] {
-    return this.#due.all(...this.#key, toNanoseconds(until)).map((row) => row.path);
+  due(until: Time, most: number): string[] {
+    return this.#due.all(...this.#key, toNanoseconds(until), most).map((row) => row.path);
   }
 
   #recount(): void {

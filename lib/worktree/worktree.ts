@@ -217,9 +217,9 @@ export class Worktree {
     return this.tree.onChange(listener);
   }
 
-  /** Turns paths that were vacated at least `minimumAgeMs` ago into deletes of the log. */
-  settle(minimumAgeMs: number): void {
-    settleVacancies(this.tree, minimumAgeMs);
+  /** Turns paths that were vacated at least `minimumAgeMs` ago, `most` at the most, into deletes of the log; says how many. */
+  settle(minimumAgeMs: number, most?: number): number {
+    return settleVacancies(this.tree, minimumAgeMs, most);
   }
 
   /** Whether {@link settle} has something to do, now or soon. */

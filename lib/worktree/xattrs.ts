@@ -17,6 +17,8 @@ export class Xattrs {
   readonly #set: Statement<unknown[]>;
   readonly #remove: Statement<unknown[]>;
   readonly #move: Statement<unknown[]>;
+  /** The kernel asks for `security.capability` before every write: a store without attributes answers without a query. */
+  #mayHoldAny: boolean;
 
   constructor(store: Store) {
     const { database } = store;
@@ -28,12 +30,13 @@ export class Xattrs {
     );
     this.#remove = database.prepare("DELETE FROM worktree_xattr WHERE file_id = ? AND name = ?");
     this.#move = database.prepare("UPDATE worktree_xattr SET file_id = ? WHERE file_id = ?");
+    this.#mayHoldAny = database.prepare("SELECT 1 FROM worktree_xattr LIMIT 1").get() !== undefined;
   }
 
   /** getxattr(2); undefined where it answers ENODATA. @throws PosixError EOPNOTSUPP, EINVAL */
   get(fileId: FileId, name: string): Buffer | undefined {
     checkName(name);
-    return this.#get.get(fileId, name)?.value;
+    return this.#mayHoldAny ? this.#get.get(fileId, name)?.value : undefined;
   }
 
   list(fileId: FileId): string[] {
@@ -49,6 +52,7 @@ export class Xattrs {
     if (!present && flags.replace) throw new PosixError("ENODATA");
     const listed = this.list(fileId).reduce((sum, other) => sum + Buffer.byteLength(other) + 1, 0);
     if (!present && listed + Buffer.byteLength(name) + 1 > LIST_MAX_BYTES) throw new PosixError("ENOSPC");
+    this.#mayHoldAny = true;
     this.#set.run(fileId, name, value);
   }
 
