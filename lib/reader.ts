@@ -283,3 +283,12 @@ function corrupt(blobHash: BlobHash, path: string, what: string, cause?: unknown
     cause,
   });
 }
+
+/** @throws PfsError NOT_FOUND */
+function databaseFile(directory: string): string {
+  const file = join(directory, "pfs.db");
+  if (existsSync(file)) return file;
+  throw new PfsError("NOT_FOUND", `There is no store in ${directory}.`, {
+    hint: "Make a book with `pfs init BOOK`, or name another store with --store.",
+  });
+}
