@@ -87,7 +87,7 @@ function checkBooks(check: Check): void {
         rule: "database",
         severity: "error",
         subject: row.book_id,
-        message: `The profile of the book ${row.book_id} cannot be read: ${(error as Error).message}`,
+        message: `The profile of the book ${row.book_id} cannot be read: ${(error as Error).message.replace(/\.$/, "")}.`,
         hint: RESTORE,
       });
     }

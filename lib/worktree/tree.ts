@@ -187,14 +187,15 @@ export class Tree {
     return new ObjectContent(object.fd, object.size);
   }
 
-  refuseTooLarge(operation: Omit<RefusedOperation, "startedMs">, actor: Actor): never {
-    const { path } = operation;
+  refuseTooLarge(path: string, actor: Actor): never {
+    const startedMs = performance.now();
+    const operation = this.journal.get(path) === undefined ? "create" : "update";
     const error = new PfsError(
       "TOO_LARGE",
       `${path} would be over the book's limit of ${this.book.fileSizeLimitBytes} bytes.`,
       { path, hint: "Keep large media elsewhere, or raise the limit of the book." },
     );
-    this.refuse(error, { ...operation, startedMs: performance.now() }, actor);
+    this.refuse(error, { operation, path, startedMs }, actor);
   }
 
   /**
@@ -203,6 +204,9 @@ export class Tree {
   refuse(error: PfsError, operation: RefusedOperation, actor: Actor): never {
     this.refusals.record(error, operation.path, actor);
     if (isTreePath(operation.path)) {
+      // Also of a path that nobody sees any more because it was vacated: for the log its file is still there (R6).
+      const row = this.journal.get(operation.path);
+      const currentHash = row?.sha256 ?? null;
       this.store.transaction(() =>
         this.log.append(
           {
@@ -210,12 +214,12 @@ export class Tree {
             bookId: this.book.bookId,
             path: operation.path,
             userId: this.layer,
-            prevHash: operation.currentHash,
-            newHash: operation.currentHash,
+            prevHash: currentHash,
+            newHash: currentHash,
             status: "refused",
             errorMessage: `${error.code}: ${error.message}`,
             startedMs: operation.startedMs,
-            fileId: operation.fileId,
+            fileId: row?.fileId ?? null,
           },
           actor,
         ),
