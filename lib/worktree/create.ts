@@ -56,11 +56,7 @@ export function classifyOrRefuse(
 ): "tracked" | "scratch" {
   const startedMs = performance.now();
   const refuse = (error: PfsError): never =>
-    tree.refuse(
-      error,
-      { operation: "create", path: error.path ?? place.name, currentHash: null, fileId: null, startedMs },
-      actor,
-    );
+    tree.refuse(error, { operation: "create", path: error.path ?? place.name, startedMs }, actor);
   let found: NameClass;
   try {
     found = tree.classify(place.parent, place.name, type);
@@ -155,7 +151,7 @@ export function makeNode(tree: Tree, place: Place, mode: number, actor: Actor): 
     const error = new PfsError("NOT_PERMITTED", `${path} would be a device, which a book cannot hold.`, {
       path,
     });
-    tree.refuse(error, { operation: "create", path, currentHash: null, fileId: null, startedMs }, actor);
+    tree.refuse(error, { operation: "create", path, startedMs }, actor);
   }
   // Fifos and sockets mean something on this machine only, wherever they are: they live in the worktree as scratch does.
   classifyNew(tree, place, "file", actor);
@@ -255,7 +251,7 @@ export function linkNode(tree: Tree, fileId: FileId, place: Place, actor: Actor)
       path,
       hint: "Copy the file; equal bytes are stored once.",
     });
-    tree.refuse(error, { operation: "create", path, currentHash: null, fileId: null, startedMs }, actor);
+    tree.refuse(error, { operation: "create", path, startedMs }, actor);
   }
   const time = now();
   tree.store.transaction(() => {

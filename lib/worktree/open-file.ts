@@ -118,6 +118,7 @@ export class OpenFile {
 
   /** @throws PfsError TOO_LARGE, FULL, or why an earlier save was refused */
   write(offset: number, bytes: Uint8Array, actor: Actor): void {
+    if (bytes.byteLength === 0) return;
     const draft = this.#draftFor({ end: offset + bytes.byteLength, added: bytes.byteLength }, actor);
     draft.write(offset, bytes);
     this.#changed(actor);
@@ -230,13 +231,9 @@ export class OpenFile {
 
   #refuseTooMuch({ end, added }: Need, actor: Actor): void {
     const tree = this.#tree;
-    if (this.state !== "scratch" && end > tree.book.fileSizeLimitBytes) {
-      const operation = this.hash === null ? "create" : "update";
-      tree.refuseTooLarge(
-        { operation, path: this.path(), currentHash: this.hash, fileId: this.fileId },
-        actor,
-      );
-    }
+    // Scratch may be of any size until it becomes a file of the book.
+    if (this.state === "tracked" && end > tree.book.fileSizeLimitBytes)
+      tree.refuseTooLarge(this.path(), actor);
     try {
       tree.store.checkSpace(added);
     } catch (error) {
@@ -251,6 +248,7 @@ export class OpenFile {
     if (content instanceof ObjectContent)
       return this.#tree.scratchFiles.copyDraft(this.#tree.blobs.objectPath(this.hash as BlobHash));
     if (content instanceof FileDraft) return content;
+    if (this.state === "scratch") return this.#tree.scratchFiles.open(this.fileId);
     const { bytes } = content as InlineContent | MemoryDraft;
     if (end <= INLINE_MAX_BYTES) return new MemoryDraft(bytes, FIRST_DRAFT_BYTES);
     return this.#tree.scratchFiles.createDraft(bytes);

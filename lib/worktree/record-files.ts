@@ -67,9 +67,7 @@ function refuseMisfit(tree: Tree, file: ReadFile, actor: Actor): void {
   const startedMs = performance.now();
   const error = misfitOf(tree, file);
   if (error === undefined) return;
-  const present = error.code === "INVALID_PATH" ? undefined : tree.journal.get(file.path);
-  const { sha256: currentHash = null, fileId = null } = present ?? {};
-  tree.refuse(error, { operation: "create", path: file.path, currentHash, fileId, startedMs }, actor);
+  tree.refuse(error, { operation: "create", path: file.path, startedMs }, actor);
 }
 
 function misfitOf(tree: Tree, file: ReadFile): PfsError | undefined {

@@ -3,7 +3,6 @@
  * sides), and the recent refusals for people, in memory and bounded. Must never decide what is refused.
  */
 import type { ErrorCode, PfsError } from "../../schema/errors.ts";
-import type { BlobHash, FileId } from "../../schema/ids.ts";
 import type { LogOperation } from "../../schema/log-row.ts";
 import type { Actor } from "../node.ts";
 
@@ -25,9 +24,6 @@ export interface Refusal {
 export interface RefusedOperation {
   readonly operation: LogOperation;
   readonly path: string;
-  /** Hash of the path's current version; null when there is none. */
-  readonly currentHash: BlobHash | null;
-  readonly fileId: FileId | null;
   readonly startedMs: number;
 }
 

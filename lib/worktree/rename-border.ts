@@ -6,7 +6,7 @@
 import { PosixError } from "../../schema/errors.ts";
 import { type BlobHash, type FileId, newFileId } from "../../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "../blobs.ts";
-import { FileDraft, InlineContent, type MemoryDraft, ObjectContent } from "../content.ts";
+import { FileDraft, InlineContent, MemoryDraft, ObjectContent } from "../content.ts";
 import { type Actor, FileType, type Identity, type Node } from "../node.ts";
 import { passStep } from "../step.ts";
 import { now, type Time } from "../time.ts";
@@ -46,13 +46,14 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
   const row = file.state === "scratch" ? tree.entries.find(from.parent, from.name) : undefined;
   const isShared = (row?.nlink ?? 1) > 1;
   const path = tree.pathOf(to.parent, to.name);
-  const draft = file.content() as FileDraft | MemoryDraft;
+  const content = file.content();
+  // A scratch file that nobody has written has no bytes on the disk.
+  const draft =
+    content instanceof InlineContent
+      ? new MemoryDraft(content.bytes, 0)
+      : (content as FileDraft | MemoryDraft);
   const present = tree.journal.get(path);
-  if (draft.size > tree.book.fileSizeLimitBytes) {
-    const operation = present === undefined ? "create" : "update";
-    const currentHash = present?.sha256 ?? null;
-    tree.refuseTooLarge({ operation, path, currentHash, fileId: present?.fileId ?? null }, actor);
-  }
+  if (draft.size > tree.book.fileSizeLimitBytes) tree.refuseTooLarge(path, actor);
   const hash = draft.hash();
   passStep("draft.hashed");
   tree.store.checkSpace(draft.size);

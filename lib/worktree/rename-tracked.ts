@@ -263,7 +263,6 @@ function refuseMisplaced(
         hint: `Nothing was renamed. The profile of this book is ${profile.name}.`,
       },
     );
-    const { path: refused, sha256: currentHash, fileId } = row;
-    tree.refuse(error, { operation: "rename", path: refused, currentHash, fileId, startedMs }, actor);
+    tree.refuse(error, { operation: "rename", path: row.path, startedMs }, actor);
   }
 }

@@ -238,8 +238,6 @@ function refuseConflict(
     {
       operation: file.hash === null ? "create" : "update",
       path: version.path,
-      currentHash: current?.sha256 ?? null,
-      fileId: current?.fileId ?? null,
       startedMs,
     },
     actor,

@@ -26,7 +26,7 @@ export class ScratchFiles {
     return join(this.#directory, String(fileId));
   }
 
-  /** The bytes of a scratch file. Makes the file when there is none: its row is written before its first byte. */
+  /** The bytes of a scratch file. Makes their file when there is none yet, which is at the first write. */
   open(fileId: FileId): FileDraft {
     const path = this.path(fileId);
     return new FileDraft(path, openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600), false);

@@ -174,7 +174,8 @@ export class Tree {
 
   /** The bytes of a committed file. @throws PfsError CORRUPT */
   openContent(file: OpenFile): Content {
-    if (file.state === "scratch") return this.scratchFiles.open(file.fileId);
+    if (file.state === "scratch" && this.scratchFiles.state(file.fileId) !== undefined)
+      return this.scratchFiles.open(file.fileId);
     if (file.hash === null) return new InlineContent(new Uint8Array(0));
     return this.openBlob(file.hash, file.path());
   }

@@ -9,6 +9,7 @@ import type { Library } from "../../lib/library.ts";
 import type { LogRow } from "../../schema/log-row.ts";
 
 interface JournalRow {
+  readonly book_id: string;
   readonly path: string;
   readonly sha256: string;
   readonly size: number;
@@ -24,7 +25,7 @@ export function assertSound(library: Library): void {
   const log = database.prepare("SELECT * FROM audit_log ORDER BY seq").all() as LogRow[];
   const journal = database
     .prepare(
-      "SELECT path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id, parent FROM file_journal",
+      "SELECT book_id, path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id, parent FROM file_journal",
     )
     .all() as JournalRow[];
   assertChain(log);
@@ -100,14 +101,15 @@ function assertReplay(log: readonly LogRow[], journal: readonly JournalRow[]): v
   for (const row of log) {
     if (row.status !== "ok") continue;
     if (row.new_hash === null) {
-      replayed.delete(row.path);
+      replayed.delete(`${row.book_id} ${row.path}`);
       continue;
     }
-    const { path, new_hash: sha256, size, mode, mtime, file_id } = row;
+    const { book_id, path, new_hash: sha256, size, mode, mtime, file_id } = row;
     assert.ok(size !== null && mode !== null && mtime !== null && file_id !== null, "a row says all");
-    replayed.set(path, { path, sha256, size, mode, mtime, file_id });
+    replayed.set(`${book_id} ${path}`, { book_id, path, sha256, size, mode, mtime, file_id });
   }
-  const byPath = (a: { path: string }, b: { path: string }) => (a.path < b.path ? -1 : 1);
+  const key = ({ book_id, path }: Omit<JournalRow, "parent">) => `${book_id} ${path}`;
+  const byPath = (a: Omit<JournalRow, "parent">, b: Omit<JournalRow, "parent">) => (key(a) < key(b) ? -1 : 1);
   const actual = journal.map(({ parent: _, ...row }) => row);
   assert.deepEqual(actual.sort(byPath), [...replayed.values()].sort(byPath), "journal = replay of the log");
 }
