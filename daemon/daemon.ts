@@ -10,6 +10,8 @@ import { CommitSignal } from "./commit-signal.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { routes } from "./control/routes.ts";
 import { answersAt } from "./daemon-client.ts";
+import { daemonOwner } from "./daemon-owner.ts";
+import { type ImportEvent, type ImportRequest, importDirectory } from "./import-directory.ts";
 import { packageVersion } from "./module-file.ts";
 import { MountHost } from "./mount-host.ts";
 import { type MountDescription, MountRegistry } from "./mount-registry.ts";
@@ -144,6 +146,14 @@ export class Daemon {
     const description = await this.mounts.mount(request);
     this.#reporter.mounted(description);
     return description;
+  }
+
+  /** Brings a directory into a book. @throws as importDirectory */
+  async *import(request: ImportRequest): AsyncGenerator<ImportEvent, void> {
+    for await (const event of importDirectory(daemonOwner(this.storeDirectory, this.host), request)) {
+      if (event.type === "done") this.#reporter.imported(event, request.directory);
+      yield event;
+    }
   }
 
   /**

@@ -16,6 +16,8 @@ export function makeLogReporter(
     started: (store) => log.info({ store, version: packageVersion() }, "started"),
     mounted: (mount) => log.info({ ...mount }, "mounted"),
     unmounted: (mount) => log.info({ ...mount }, "unmounted"),
+    imported: ({ book, created, updated, unchanged }, directory) =>
+      log.info({ book, directory, created, updated, unchanged }, "imported"),
     row: ({ seq, operation, book_id, path, agent_id, status }) =>
       log.debug({ seq, operation, book: book_id, path, agent: agent_id, status }, "committed"),
     refusal: (book, { code, path, agent, command }) =>

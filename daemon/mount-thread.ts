@@ -35,6 +35,8 @@ class MountThread {
   readonly #mounts: ThreadMounts;
   /** Books whose refusals are told. */
   readonly #heard = new Set<BookId>();
+  /** An import is told as a whole, by whoever runs it. */
+  #isImporting = false;
 
   constructor(start: ThreadStart) {
     this.#start = start;
@@ -54,7 +56,11 @@ class MountThread {
     });
     const tell = (report: ThreadReport): void => this.#tell(report);
     this.#mounts = new ThreadMounts({ library: this.#library, loop: this.#loop, tell, onFault });
-    if (start.tellsChanges) this.#library.log.onRow((row) => tell({ type: "row", row }));
+    if (start.tellsChanges) {
+      this.#library.log.onRow((row) => {
+        if (!this.#isImporting) tell({ type: "row", row });
+      });
+    }
   }
 
   /** Serves until asked to leave, then closes the store. */
@@ -74,8 +80,14 @@ class MountThread {
       this.#mounts.serve(input);
     },
     closeDevice: ({ mountId }) => this.#mounts.close(mountId) as undefined,
-    importBatch: ({ bookId, files, directories, actor }) =>
-      importBatch(this.#worktree(bookId), files, directories, actorFrom(actor)),
+    importBatch: ({ bookId, files, directories, actor }) => {
+      this.#isImporting = true;
+      try {
+        return importBatch(this.#worktree(bookId), files, directories, actorFrom(actor));
+      } finally {
+        this.#isImporting = false;
+      }
+    },
     settle: ({ bookId, minimumAgeMs }) => {
       const worktrees = bookId === undefined ? this.#library.openWorktrees() : [this.#worktree(bookId)];
       for (const worktree of worktrees) worktree.settle(minimumAgeMs);

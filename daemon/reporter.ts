@@ -2,6 +2,7 @@
 import type { Refusal } from "../lib/worktree/refusals.ts";
 import type { BookId } from "../schema/ids.ts";
 import type { LogRow } from "../schema/log-row.ts";
+import type { ImportSummary } from "./import-directory.ts";
 import type { MountDescription } from "./mount-registry.ts";
 
 export interface Reporter {
@@ -10,7 +11,8 @@ export interface Reporter {
   started(storeDirectory: string): void;
   mounted(mount: MountDescription): void;
   unmounted(mount: MountDescription): void;
-  /** A committed row of the log. */
+  imported(summary: ImportSummary, directory: string): void;
+  /** A committed row of the log; those of an import are not told one by one. */
   row(row: LogRow): void;
   refusal(bookId: BookId, refusal: Refusal): void;
   /** A mount that should end is in use. `message` is a whole sentence. */

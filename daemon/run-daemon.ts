@@ -13,11 +13,21 @@ export interface RunOptions {
 }
 
 const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** npm passes on the Ctrl-C that the terminal has sent already: two signals this close are one. */
+const SAME_SIGNAL_MS = 500;
+/** How long the process may outlive the daemon, which has nothing to do any more. */
+const LINGER_MS = 1000;
 
 /** Resolves when the daemon has ended in order. A second signal takes mounts in use away at once. */
 export async function runDaemon({ storeDirectory, reporter, onListening }: RunOptions): Promise<void> {
   const daemon = await Daemon.start({ storeDirectory, reporter });
-  const stop = (): void => void daemon.stop();
+  let firstMs: number | undefined;
+  const stop = (): void => {
+    const nowMs = performance.now();
+    if (firstMs !== undefined && nowMs - firstMs < SAME_SIGNAL_MS) return;
+    firstMs ??= nowMs;
+    void daemon.stop();
+  };
   for (const signal of ENDING_SIGNALS) process.on(signal, stop);
   try {
     await onListening?.(daemon);
@@ -25,5 +35,6 @@ export async function runDaemon({ storeDirectory, reporter, onListening }: RunOp
   } finally {
     await daemon.stop();
     for (const signal of ENDING_SIGNALS) process.off(signal, stop);
+    setTimeout(() => process.exit(), LINGER_MS).unref();
   }
 }

@@ -30,6 +30,15 @@ export function makeTerminalReporter(output: Output): Reporter {
       tell(now(), "unmounted", `${mount.book} from ${mount.directory}`);
       output.put({ event: "unmounted", ...mount });
     },
+    imported({ type: _type, ...summary }, directory) {
+      const { book, created, updated, unchanged } = summary;
+      tell(
+        now(),
+        "imported",
+        `${directory} into ${book}: ${created} created, ${updated} updated, ${unchanged} unchanged`,
+      );
+      output.put({ event: "imported", directory, ...summary });
+    },
     row(row) {
       if (row.status !== "ok") return;
       output.put({ event: "row", ...row });

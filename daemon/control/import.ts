@@ -1,8 +1,6 @@
 /** Owns the route that brings a directory into a book. */
 import type { Daemon } from "../daemon.ts";
-import { daemonOwner } from "../daemon-owner.ts";
 import { findAgent } from "../default-agent.ts";
-import { importDirectory } from "../import-directory.ts";
 import { currentActor } from "../plain-actor.ts";
 import { check, type Route } from "./route.ts";
 import { bookId, importBody } from "./shapes.ts";
@@ -15,7 +13,7 @@ export function importRoutes(daemon: Daemon): Route[] {
       summary: 'Imports {"directory": "/…", "into": "content"}; answers progress and a summary, one a line.',
       handle({ params, body }) {
         const { directory, into, schema, actor } = check(importBody, body);
-        return importDirectory(daemonOwner(daemon.storeDirectory, daemon.host), {
+        return daemon.import({
           bookId: check(bookId, params.book),
           directory,
           into,
