@@ -1,6 +1,6 @@
 /**
- * Owns what the log says of the process behind a request: its process id and its command's name, read from /proc.
- * Must never be asked on a path that only reads: each answer costs some 10 µs.
+ * Owns what is known of the process behind a request beyond its ids: process, command, groups, capabilities, read from
+ * /proc. Must never be asked on a path that only reads: each answer costs some 10 µs.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 
@@ -50,4 +50,26 @@ export function commandOf(tid: number): string {
   const first = end === -1 ? line : line.slice(0, end);
   const name = first.slice(first.lastIndexOf("/") + 1).trim();
   return name !== "" ? name : (readProc(tid, "comm") ?? "").trim();
+}
+
+/** What a thread may do with set-id bits, as far as the kernel's request does not say it. */
+export interface ThreadRights {
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+  /** CAP_FSETID: keeps set-id bits where others lose them. */
+  readonly keepsSetId: boolean;
+}
+
+/** Source: linux/include/uapi/linux/capability.h */
+const CAP_FSETID = 4n;
+
+/** No groups and no rights for a thread that is gone. */
+export function rightsOf(tid: number): ThreadRights {
+  const status = tid === 0 ? undefined : readProc(tid, "status");
+  const groups = /^Groups:\s*([0-9 ]*)$/m.exec(status ?? "")?.[1] ?? "";
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? "")?.[1] ?? "0";
+  return {
+    groups: groups.split(" ").filter(Boolean).map(Number),
+    keepsSetId: (BigInt(`0x${capabilities}`) & (1n << CAP_FSETID)) !== 0n,
+  };
 }

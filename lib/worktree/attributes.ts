@@ -5,7 +5,7 @@
 import { PosixError } from "../../schema/errors.ts";
 import type { FileId } from "../../schema/ids.ts";
 import { futimens } from "../libc.ts";
-import { type Actor, type AttributeChange, FileType, isDirectory, type Node } from "../node.ts";
+import { type Actor, type AttributeChange, FileType, type Node } from "../node.ts";
 import { compareTimes, fromNanoseconds, now } from "../time.ts";
 import type { LocalAttributes } from "./entries.ts";
 import { JournalMode } from "./node-rows.ts";
@@ -39,7 +39,8 @@ export function setAttributes(
     ...(change.atime === undefined ? {} : { atime: change.atime === "now" ? time : change.atime }),
     ...(change.mtime === undefined ? {} : { mtime: change.mtime === "now" ? time : change.mtime }),
   };
-  if (Object.keys(local).length === 1) return tree.get(fileId) as Node;
+  // The truncation has seen to the times. With nothing to change at all, as in chown(path, -1, -1), the ctime moves.
+  if (change.size !== undefined && Object.keys(local).length === 1) return tree.get(fileId) as Node;
   const file = tree.openFiles.get(fileId);
   if (file?.state === "orphan") applyInMemory(file, local);
   else if (file?.state === "tracked" && tree.newborn(file.parent, file.name) === file)
@@ -142,6 +143,6 @@ function setTracked(
 
 /** Setting the modification time alone leaves the access time, which follows it by default, where it was. */
 function withAtime(node: Node, local: LocalAttributes): LocalAttributes {
-  if (local.mtime === undefined || local.atime !== undefined || isDirectory(node.mode)) return local;
+  if (local.mtime === undefined || local.atime !== undefined) return local;
   return { ...local, atime: { seconds: node.atimeSeconds, nanoseconds: node.atimeNanoseconds } };
 }

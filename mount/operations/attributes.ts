@@ -66,9 +66,11 @@ function change({ session, nodeid, body, handle, actor }: Setting): Node {
     handle.wrote = true;
   }
   const asked = attributeChange(body);
+  // The kernel does not say so for chown(path, -1, -1), which arrives as a change of nothing.
+  const drops = (body.valid & FATTR.KILL_SUIDGID) !== 0 || Object.keys(asked).length === 0;
   if (truncatesHandle) delete asked.size;
-  if ((body.valid & FATTR.KILL_SUIDGID) !== 0 && asked.mode === undefined) {
-    const mode = modeWithoutPrivileges(currentNode(session, nodeid, handle).mode);
+  if (drops && asked.mode === undefined) {
+    const mode = modeWithoutPrivileges(currentNode(session, nodeid, handle), actor);
     if (mode !== undefined) asked.mode = mode;
   }
   if (truncatesHandle && Object.keys(asked).length === 0) return session.fileOf(handle).node();
