@@ -1,0 +1,107 @@
+// Any operations on a worktree end as on a plain file system in memory; and what the store says of them holds.
+
+import "../property-seed.ts";
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Library } from "../../lib/library.ts";
+import { parseBookId } from "../../schema/ids.ts";
+import { builtInProfile } from "../../schema/profiles.ts";
+import { assertAtRest, assertSound } from "../lib/soundness.ts";
+import { KernelModel, snapshotOf } from "./kernel-model.ts";
+import { PosixModel } from "./posix-model.ts";
+import { allOperations, type Entry, type Operation } from "./tree-operations.ts";
+
+const RUNS_PER_STORE = 20;
+const digest = (bytes: Uint8Array): string =>
+  `${bytes.byteLength} bytes, ${hash("sha256", bytes).slice(0, 12)}`;
+
+/** What is expected, with the times that nobody set left open. */
+function expected(model: Map<string, Entry>, actual: Map<string, Entry>): Map<string, Entry> {
+  return new Map(
+    [...model].map(([path, entry]) => [path, { ...entry, mtime: entry.mtime ?? actual.get(path)?.mtime }]),
+  );
+}
+
+function assertSameTree(actual: Map<string, Entry>, model: Map<string, Entry>): void {
+  assert.deepEqual([...actual].sort(), [...expected(model, actual)].sort());
+}
+
+class Rig {
+  #directory = mkdtempSync(join(tmpdir(), "pfs-test-"));
+  #library = Library.open(this.#directory);
+  #runs = 0;
+
+  check(operations: readonly Operation[]): void {
+    try {
+      this.#check(operations);
+    } catch (error) {
+      // What failed must not make the smaller examples fail that fast-check tries next.
+      this.remove();
+      this.#directory = mkdtempSync(join(tmpdir(), "pfs-test-"));
+      this.#library = Library.open(this.#directory);
+      throw error;
+    }
+  }
+
+  #check(operations: readonly Operation[]): void {
+    const bookId = parseBookId(`book-${++this.#runs}`);
+    this.#library.createBook(bookId, builtInProfile("any"));
+    const worktree = this.#library.worktree(bookId);
+    const kernel = new KernelModel(worktree, digest);
+    const model = new PosixModel(digest);
+    for (const [index, operation] of operations.entries()) {
+      const wanted = model.run(operation);
+      assert.equal(kernel.run(operation), wanted, `operation ${index}: ${JSON.stringify(operation)}`);
+    }
+    assertSameTree(kernel.snapshot(), model.snapshot());
+    kernel.leave();
+    model.closeAll();
+    const ids = idsOf(kernel.snapshot().keys(), worktree);
+    assertSameTree(kernel.snapshot(), model.snapshot());
+    assertSound(this.#library);
+    assertAtRest(this.#library);
+    if (this.#runs % RUNS_PER_STORE !== 0) return;
+    this.#library.close();
+    this.#library = Library.open(this.#directory);
+    const reopened = this.#library.worktree(bookId);
+    assertSameTree(snapshotOf(reopened, digest), model.snapshot());
+    assert.deepEqual(idsOf(ids.keys(), reopened), ids, "I1: file ids stay through a restart");
+    assertSound(this.#library);
+  }
+
+  remove(): void {
+    this.#library.close();
+    rmSync(this.#directory, { recursive: true });
+  }
+}
+
+function idsOf(
+  paths: Iterable<string>,
+  worktree: import("../../lib/worktree/worktree.ts").Worktree,
+): Map<string, number | undefined> {
+  const ids = new Map<string, number | undefined>();
+  for (const path of paths) {
+    let node = worktree.get(worktree.rootId);
+    for (const name of path.split("/"))
+      node = node === undefined ? undefined : worktree.lookup(node.fileId, name);
+    ids.set(path, node?.fileId);
+  }
+  return ids;
+}
+
+test("R2, R6, I1: any operations end as on a plain file system, and the store is sound", () => {
+  const rig = new Rig();
+  try {
+    fc.assert(
+      fc.property(allOperations, (operations) => rig.check(operations)),
+      { numRuns: 3000 },
+    );
+  } finally {
+    rig.remove();
+  }
+});
