@@ -59,13 +59,16 @@ function truncateByPath(node: Node, size: number, actor: Actor, openAs: (id: Fil
   const file = openAs(node.fileId);
   try {
     // While somebody is writing, this is a part of that draft; else it is a save of its own, wholly or not at all.
-    const wasDirty = file.dirty;
+    if (file.dirty) {
+      file.truncate(size, actor);
+      return;
+    }
+    const restore = file.capture();
     file.truncate(size, actor);
-    if (wasDirty) return;
     try {
       file.commit(actor, { durable: false });
     } catch (error) {
-      if (file.refused === undefined) file.discardDraft(node.size);
+      if (file.refused === undefined) restore();
       throw error;
     }
   } finally {

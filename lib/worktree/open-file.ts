@@ -186,11 +186,23 @@ export class OpenFile {
     return this.state === "orphan" ? this.name : this.#tree.pathOf(this.parent, this.name);
   }
 
-  /** Gives up what was not saved: the bytes are the committed ones again. */
-  discardDraft(sizeBytes: number): void {
-    this.replaceContent(undefined, sizeBytes);
-    this.dirty = false;
-    this.version = ++versions;
+  /** Answers what puts everything back as it is now, bytes by reading them anew. For a file with nothing unsaved. */
+  capture(): () => void {
+    const { fileId, parent, name, state, hash, size } = this;
+    const attributes = { ...this.attributes };
+    return () => {
+      Object.assign(this, {
+        fileId,
+        parent,
+        name,
+        state,
+        hash,
+        attributes,
+        dirty: false,
+        version: ++versions,
+      });
+      this.replaceContent(undefined, size);
+    };
   }
 
   /** Puts committed or converted bytes in the place of what was there. */

@@ -141,19 +141,32 @@ function exchange(tree: Tree, rename: Rename & { replaced: Node }, actor: Actor)
   return exchangeAcrossBorder(tree, { from, to, source, replaced }, actor);
 }
 
-/** Through a third name. If the second step is refused, the first is taken back. */
-function exchangeAcrossBorder(tree: Tree, { from, to }: Rename, actor: Actor): Identity[] {
+/** Through a third name, in one transaction: no moment of it is ever seen. */
+function exchangeAcrossBorder(tree: Tree, { from, to, source, replaced }: Rename, actor: Actor): Identity[] {
+  refuseTooLarge(tree, source, to, actor);
+  if (replaced !== undefined) refuseTooLarge(tree, replaced, from, actor);
   const aside: Place = { parent: to.parent, name: `.${newFileId()}.tmp.pfs` };
   const flags = { noReplace: true, exchange: false };
-  const identities = rename(tree, to, aside, flags, actor);
-  try {
-    identities.push(...rename(tree, from, to, flags, actor));
-  } catch (error) {
-    rename(tree, aside, to, flags, actor);
-    throw error;
-  }
-  identities.push(...rename(tree, aside, from, flags, actor));
-  return compose(identities);
+  const open = [source, replaced].flatMap((node) => tree.openFiles.get(node?.fileId as FileId) ?? []);
+  const restores = open.map((file) => file.capture());
+  return tree.store.transaction(() => {
+    tree.store.afterRollback(() => {
+      for (const file of open) tree.openFiles.delete(file.fileId);
+      for (const restore of restores) restore();
+      for (const file of open) tree.openFiles.set(file.fileId, file);
+    });
+    return compose([
+      ...rename(tree, to, aside, flags, actor),
+      ...rename(tree, from, to, flags, actor),
+      ...rename(tree, aside, from, flags, actor),
+    ]);
+  });
+}
+
+/** Scratch that is to be a file of the book; before the transaction, which would undo the log of the refusal. */
+function refuseTooLarge(tree: Tree, node: Node, place: Place, actor: Actor): void {
+  if (!node.tracked && node.size > tree.book.fileSizeLimitBytes)
+    tree.refuseTooLarge(tree.pathOf(place.parent, place.name), actor);
 }
 
 /** Identities that happened one after the other as one simultaneous substitution. */
