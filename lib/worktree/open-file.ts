@@ -246,6 +246,8 @@ export class OpenFile {
     // Scratch may be of any size until it becomes a file of the book.
     if (this.state === "tracked" && end > tree.book.fileSizeLimitBytes)
       tree.refuseTooLarge(this.path(), actor);
+    // A file may be made shorter on a full disk.
+    if (added === 0 && end <= this.size) return;
     try {
       tree.store.checkSpace(added);
     } catch (error) {

@@ -199,7 +199,6 @@ function settleDraft(file: OpenFile, hash: BlobHash): void {
 export function storeDraft(tree: Tree, hash: BlobHash, file: OpenFile): void {
   const { draft } = file;
   if (draft instanceof MemoryDraft) {
-    tree.store.checkSpace(draft.size);
     tree.blobs.putInline(hash, draft.bytes);
   } else if (draft instanceof FileDraft && draft.size > INLINE_MAX_BYTES) {
     tree.blobs.adoptFile(hash, draft.path, draft.fd, draft.size);

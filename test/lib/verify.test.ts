@@ -225,6 +225,7 @@ test("database: triggers that were dropped are found", async () => {
     const found = await verifyStore(store.reader);
     assert.deepEqual(found.map(({ subject }) => subject).sort(), [
       "audit_log_no_delete",
+      "audit_log_no_replace",
       "audit_log_no_update",
     ]);
   });
