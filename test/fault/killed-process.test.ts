@@ -7,11 +7,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { BookFixture } from "../lib/book-fixture.ts";
 import { assertAtRest, assertSound } from "../lib/soundness.ts";
 import { LARGE, SMALL } from "./scenarios.ts";
 
-const CHILD = join(import.meta.dirname, "killed-child.ts");
+const CHILD = fileURLToPath(new URL("./killed-child.ts", import.meta.url));
 
 function withDirectory<Result>(use: (directory: string) => Result): Result {
   const directory = mkdtempSync(join(tmpdir(), "pfs-test-"));
