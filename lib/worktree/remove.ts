@@ -23,8 +23,6 @@ export function unlink(tree: Tree, place: Place, actor: Actor): Identity[] {
   if (newborn !== undefined) {
     tree.removeNewborn(newborn);
     tree.touchLater(place.parent, time);
-    if (tree.xattrs.list(node.fileId).length > 0)
-      tree.store.transaction(() => tree.entries.forgetNode(node.fileId));
   } else if (node.tracked) {
     vacate(tree, place, node, actor, time);
   } else {

@@ -198,12 +198,15 @@ export class Worktree {
     if (node === undefined) throw new PosixError("ENOENT");
     // There is nothing to keep them with: an orphan is in memory only.
     if (node.nlink === 0) throw new PosixError("EOPNOTSUPP");
+    // A file that was never saved is, too: it is saved now, so that they are never left without it.
+    const file = this.tree.openFiles.get(fileId);
+    if (file !== undefined && this.tree.newborn(file.parent, file.name) === file)
+      file.commit(actor, { durable: false });
     const ctime = now();
     this.tree.store.transaction(() => {
       change();
       this.tree.entries.setAttributes(fileId, { ctime });
     });
-    const file = this.tree.openFiles.get(fileId);
     if (file !== undefined) file.attributes.ctime = ctime;
     this.tree.notify({ type: "attributes", fileId }, actor);
   }

@@ -68,6 +68,10 @@ export class KernelModel implements Subject {
     return snapshotOf(this.#worktree, this.#digest);
   }
 
+  isOpen(slot: number): boolean {
+    return this.#open.has(slot);
+  }
+
   #run(operation: Operation): Outcome | undefined {
     const worktree = this.#worktree;
     const actor = this.#actor;

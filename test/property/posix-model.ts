@@ -143,7 +143,7 @@ export class PosixModel implements Subject {
         return undefined;
       case "touch": {
         const inode = this.#present(this.#walk(operation.path));
-        if (inode.type === "file") inode.mtime = `${operation.seconds}000000007`;
+        if (inode.type === "file") inode.mtime = `${BigInt(operation.seconds) * 1_000_000_000n + 7n}`;
         return undefined;
       }
       case "setXattr": {

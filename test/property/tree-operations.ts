@@ -59,14 +59,15 @@ export interface Subject {
 
 export const SLOTS = 3;
 
-const NAMES = ["a", "b.md", "c", "a~", "b.md~", ".b.md.swp", "b.md.tmp", "4913"];
-const DIRECTORIES = ["", "d/", "e/", "d/f/", "d~/"];
+// Few, so that operations meet: most are to find what others made.
+const NAMES = ["a", "b.md", "a~", "b.md.tmp"];
+const DIRECTORIES = ["", "", "", "d/", "d/", "d/f/", "d~/"];
 const LARGE = 140_000;
 
 const path = fc
   .tuple(fc.constantFrom(...DIRECTORIES), fc.constantFrom(...NAMES))
   .map(([directory, name]) => directory + name);
-const directoryPath = fc.constantFrom("d", "e", "d/f", "d~", "e/f", "a", "a~");
+const directoryPath = fc.constantFrom("d", "e", "d/f", "d~", "e/f", "a");
 const anyPath = fc.oneof({ weight: 4, arbitrary: path }, { weight: 1, arbitrary: directoryPath });
 const slot = fc.nat(SLOTS - 1);
 const size = fc.oneof(fc.nat(60), fc.constantFrom(0, 1, 131_072, 131_073, LARGE));
@@ -115,10 +116,27 @@ const others: fc.WeightedArbitrary<Operation>[] = [
   },
 ];
 
-const sequence = { minLength: 1, maxLength: 60, size: "max" } as const;
+function write(path: string, size: number): Operation[] {
+  return [
+    { do: "create", path, mode: 0o644, slot: 0 },
+    { do: "write", slot: 0, offset: 0, size, fill: 65 },
+    { do: "close", slot: 0 },
+  ];
+}
 
-export const commonOperations = fc.array(fc.oneof(...common), sequence);
-export const allOperations = fc.array(fc.oneof(...common, ...others), sequence);
+/** What every sequence begins with. */
+export const BEGINNING: readonly Operation[] = [
+  ...["d", "d/f", "d~"].map((path): Operation => ({ do: "makeDirectory", path })),
+  ...["a", "d/a", "d/f/b.md", "a~"].flatMap((path) => write(path, 20)),
+  ...["b.md", "d/b.md.tmp"].flatMap((path) => write(path, LARGE)),
+];
+
+/** How long a sequence may be. */
+export const OPERATIONS = { minLength: 1, maxLength: 60, size: "max" } as const;
+
+export const allOperation = fc.oneof(...common, ...others);
+export const commonOperations = fc.array(fc.oneof(...common), OPERATIONS);
+export const allOperations = fc.array(allOperation, OPERATIONS);
 
 /** The bytes that a `write` writes. */
 export function bytesOf({ size, fill }: { size: number; fill: number }): Buffer {

@@ -12,7 +12,7 @@ import { withBook } from "../lib/book-fixture.ts";
 import { assertAtRest, assertSound } from "../lib/soundness.ts";
 import { KernelModel } from "./kernel-model.ts";
 import { LEFT_OUT, RealDirectory } from "./real-directory.ts";
-import { commonOperations, type Entry, type Operation } from "./tree-operations.ts";
+import { BEGINNING, commonOperations, type Entry, type Operation } from "./tree-operations.ts";
 
 const digest = (bytes: Uint8Array): string =>
   `${bytes.byteLength} bytes, ${hash("sha256", bytes).slice(0, 12)}`;
@@ -34,7 +34,7 @@ function check(operations: readonly Operation[]): void {
     withBook((book) => {
       const real = new RealDirectory(root, digest);
       const kernel = new KernelModel(book.worktree, digest);
-      for (const [index, operation] of operations.map(allowed).entries()) {
+      for (const [index, operation] of [...BEGINNING, ...operations].map(allowed).entries()) {
         const wanted = real.run(operation);
         if (wanted === LEFT_OUT) continue;
         assert.equal(kernel.run(operation), wanted, `operation ${index}: ${JSON.stringify(operation)}`);
