@@ -2,9 +2,10 @@
  * Owns what a refused save carried (W2): its bytes in the store's conflicts/, with a note of what they were. Must never
  * remove anything there.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { BlobHash } from "../../schema/ids.ts";
+import { type BlobHash, newFileId } from "../../schema/ids.ts";
+import { writeFully } from "../content.ts";
 import type { Actor } from "../node.ts";
 import type { OpenFile } from "./open-file.ts";
 import type { Version } from "./save.ts";
@@ -21,9 +22,10 @@ export function keepRefusedBytes(
   actor: Actor,
 ): string {
   const time = new Date().toISOString();
-  const id = `${time.replace(/[:.]/g, "-")}-${version.fileId}`;
+  // The time is for people, the random part so that two of one millisecond are two.
+  const id = `${time.replace(/[:.]/g, "-")}-${newFileId()}`;
   const folder = join(tree.store.directory, "conflicts", id);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mkdirSync(folder, { mode: 0o700 });
   copyContent(file, join(folder, "mine"));
   const info = {
     time,
@@ -49,7 +51,7 @@ function copyContent(file: OpenFile, path: string): void {
     for (let offset = 0; ; ) {
       const length = file.read(offset, chunk);
       if (length === 0) break;
-      writeSync(fd, chunk, 0, length);
+      writeFully(fd, offset, chunk.subarray(0, length));
       offset += length;
     }
     fsyncSync(fd);
