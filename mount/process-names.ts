@@ -38,18 +38,25 @@ export function processIdOf(tid: number): number {
   return Number(found);
 }
 
+/** Names that runtimes give their main thread instead of the program's. */
+const THREAD_NAMES: ReadonlySet<string> = new Set(["MainThread", "node-MainThread"]);
+/** A name of this length may have been cut off. Source: TASK_COMM_LEN less its zero byte, linux/include/linux/sched.h */
+const COMM_MAX_BYTES = 15;
+
 /**
- * The name a user knows the process by: the base name of argv[0] (the kernel's own name for a thread is often an
- * internal one, such as Node's `MainThread`); for a process without arguments its comm; empty when it is gone.
+ * The name a user knows the process by: its comm; where that is a runtime's own name for a thread, or cut off, the base
+ * name of argv[0]. Empty when the process is gone. The arguments are read only then: they are in the process's memory, whose
+ * lock may be held by a thread of it that waits for us.
  */
 export function commandOf(tid: number): string {
   if (tid === 0) return "";
-  const line = readProc(tid, "cmdline");
-  if (line === undefined) return "";
+  const comm = (readProc(processIdOf(tid), "comm") ?? readProc(tid, "comm") ?? "").trim();
+  if (comm === "" || (comm.length < COMM_MAX_BYTES && !THREAD_NAMES.has(comm))) return comm;
+  const line = readProc(tid, "cmdline") ?? "";
   const end = line.indexOf("\0");
   const first = end === -1 ? line : line.slice(0, end);
   const name = first.slice(first.lastIndexOf("/") + 1).trim();
-  return name !== "" ? name : (readProc(tid, "comm") ?? "").trim();
+  return name === "" ? comm : name;
 }
 
 /** What a thread may do with set-id bits, as far as the kernel's request does not say it. */

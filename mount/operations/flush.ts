@@ -7,7 +7,7 @@ import { decodeFlush, decodeFsync } from "../kernel/decode-open-files.ts";
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
 import type { FileHandle } from "../open-handle.ts";
-import { hasOpenByName } from "../process-descriptors.ts";
+import { hasOpen } from "../process-descriptors.ts";
 import type { RequestActor } from "../request-actor.ts";
 import type { Session } from "../session.ts";
 
@@ -72,7 +72,7 @@ function commit({ session, request, reply, fh, durable }: Commit): boolean {
  * what no later FLUSH does. Only an empty draft is worth the look at the process (some 50 µs).
  */
 function isRedirection(file: OpenFile, request: Request): boolean {
-  return file.dirty && file.size === 0 && hasOpenByName(request.pid, file.name);
+  return file.dirty && file.size === 0 && hasOpen(request.pid, file.fileId);
 }
 
 /**
