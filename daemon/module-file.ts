@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 
 /** Whether the sources run, as in a checkout. */
-export const RUNS_FROM_SOURCE = import.meta.url.endsWith(".ts");
+const RUNS_FROM_SOURCE = import.meta.url.endsWith(".ts");
 
 /** The file of a module of this folder, for a worker or a process of its own. `name` is without its ending. */
 export function moduleFile(name: string): URL {

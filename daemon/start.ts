@@ -15,7 +15,7 @@ import { findAgent } from "./default-agent.ts";
 import { packageRoot } from "./module-file.ts";
 import { currentActor } from "./plain-actor.ts";
 import { runDaemon } from "./run-daemon.ts";
-import { checkoutStore, findStore } from "./store-location.ts";
+import { findStore } from "./store-location.ts";
 import { makeTerminalReporter } from "./terminal-reporter.ts";
 
 const ROOT = fileURLToPath(packageRoot());
@@ -25,7 +25,7 @@ const output = makeOutput(false);
 
 /** PFS_STORE chooses another store, PFS_MOUNT another directory than ./book. */
 async function main(): Promise<void> {
-  const storeDirectory = findStore(process.env.PFS_STORE || checkoutStore());
+  const storeDirectory = findStore(undefined);
   const directory = process.env.PFS_MOUNT || join(ROOT, "book");
   await runDaemon({
     storeDirectory,
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
       await makeDirectory(directory);
       const agent = findAgent(undefined);
       await daemon.mount({ bookId: BOOK, directory, agent, readOnly: false, allowOther: false });
-      showWhatToTry(shortened(directory), storeDirectory);
+      showWhatToTry(shortened(directory));
     },
   });
 }
@@ -73,9 +73,7 @@ function shortened(path: string): string {
   return short === "" || short.startsWith("..") ? path : short;
 }
 
-function showWhatToTry(book: string, storeDirectory: string): void {
-  const isDefault = storeDirectory === checkoutStore();
-  const pfs = isDefault ? "npx pfs" : `npx pfs --store ${shortened(storeDirectory)}`;
+function showWhatToTry(book: string): void {
   const lines = [
     "",
     `${book}/ shows the sample book. It is an ordinary directory: any program can work on it. Try`,
@@ -85,10 +83,10 @@ function showWhatToTry(book: string, storeDirectory: string): void {
     "",
     "and in a second terminal, here:",
     "",
-    `  ${pfs} log                  who saved what`,
-    `  ${pfs} log ${book}/${LESSON}`,
-    `  ${pfs} status               the daemon and its mounts`,
-    `  ${pfs} verify               every byte against its hash, and the log's chain`,
+    "  npx pfs log                  who saved what",
+    `  npx pfs log ${book}/${LESSON}`,
+    "  npx pfs status               the daemon and its mounts",
+    "  npx pfs verify               every byte against its hash, and the log's chain",
     "",
     "Saves and refusals appear below. Ctrl-C unmounts the book.",
     "",

@@ -95,6 +95,8 @@ export class Store {
       }
       refuseDamaged(file);
       refuseForeign(file);
+      // SQLite gives its other files the mode of this one.
+      closeSync(openSync(file, "a", 0o600));
       database = openDatabase(file);
       return new Store(directory, database, lock, options);
     } catch (error) {
