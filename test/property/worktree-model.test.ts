@@ -75,9 +75,7 @@ class Rig {
       this.#check(operations, failures);
     } catch (error) {
       // What failed must not make the smaller examples fail that fast-check tries next.
-      this.remove();
-      this.#directory = mkdtempSync(join(tmpdir(), "pfs-test-"));
-      this.#library = Library.open(this.#directory);
+      this.#beginAnew();
       throw error;
     }
   }
@@ -109,6 +107,13 @@ class Rig {
     assertSameTree(snapshotOf(reopened, digest), model.snapshot());
     assert.deepEqual(idsOf(ids.keys(), reopened), ids, "I1: file ids stay through a restart");
     assertSound(this.#library);
+    this.#beginAnew();
+  }
+
+  #beginAnew(): void {
+    this.remove();
+    this.#directory = mkdtempSync(join(tmpdir(), "pfs-test-"));
+    this.#library = Library.open(this.#directory);
   }
 
   remove(): void {
