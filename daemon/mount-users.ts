@@ -1,8 +1,9 @@
 /**
- * Finds which programs keep a mount busy, from /proc: open files, working directories, memory maps are theirs. Must never
- * ask the mount itself, which may wait for whoever asks.
+ * Finds which programs keep a mount busy: by their open files and working directories in /proc. Must never ask the mount
+ * itself, nor read what of /proc waits for a process that is stuck in a call (maps, stat, environ, cmdline).
  */
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { basename } from "node:path";
 import { isWithin } from "./host-path.ts";
 
 export interface MountUser {
@@ -18,8 +19,7 @@ export async function findMountUsers(mountPoint: string): Promise<MountUser[]> {
   const users: MountUser[] = [];
   for (const pid of pids) {
     if (await uses(pid, mountPoint)) {
-      const command = (await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")).trim();
-      users.push({ pid: Number(pid), command });
+      users.push({ pid: Number(pid), command: await commandOf(pid) });
     }
   }
   return users;
@@ -41,6 +41,12 @@ async function uses(pid: string, mountPoint: string): Promise<boolean> {
     const target = await readlink(`/proc/${pid}/${link}`).catch(() => "");
     if (isWithin(target, mountPoint)) return true;
   }
-  const maps = await readFile(`/proc/${pid}/maps`, "utf8").catch(() => "");
-  return maps.includes(` ${mountPoint}/`);
+  return false;
+}
+
+async function commandOf(pid: string): Promise<string> {
+  const comm = (await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "")).trim();
+  // Some programs name their threads, Node among them, and its first one is no more telling than the others.
+  if (comm !== "MainThread") return comm;
+  return basename(await readlink(`/proc/${pid}/exe`).catch(() => comm));
 }

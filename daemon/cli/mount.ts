@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { StoreReader } from "../../lib/reader.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type AgentName, type BookId, parseBookId } from "../../schema/ids.ts";
 import { type MountOptions, parseMountOptions } from "../../schema/mount-options.ts";
@@ -64,6 +65,7 @@ function collect(value: string, previous: string[] = []): string[] {
 
 async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   const running = await context.daemon();
+  if (running === undefined) requireStore(context.storeDirectory);
   const daemon = running ?? (await startInBackground(context.storeDirectory));
   try {
     const mount = await askToMount(daemon, wanted);
@@ -76,6 +78,11 @@ async function mountThere(context: Context, wanted: Wanted): Promise<void> {
     if (running === undefined) await endUnused(daemon);
     throw error;
   }
+}
+
+/** A daemon makes a store where there is none; that would be a mistyped --store, as there is no book to mount in it. */
+function requireStore(storeDirectory: string): void {
+  StoreReader.open(storeDirectory).close();
 }
 
 async function askToMount(daemon: DaemonClient, wanted: Wanted): Promise<MountDescription> {
@@ -103,6 +110,7 @@ async function mountHere(context: Context, { bookId, directory, agent, options }
     );
   }
   const { readOnly, allowOther } = options;
+  requireStore(context.storeDirectory);
   await runDaemon({
     storeDirectory: context.storeDirectory,
     reporter: makeTerminalReporter(context.output),
