@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { lstat, mkdir, readdir, readFile, readlink, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { type TestContext, test } from "node:test";
+import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { builtInProfile } from "../../schema/profiles.ts";
@@ -31,7 +31,7 @@ type Operations = Readonly<Record<string, readonly string[]>>;
 
 /** One thing that a program does to a directory. */
 export interface Case {
-  /** Without the rule, which {@link checkSaves} puts before it. */
+  /** What is shown; the rules are in the title of the test around it. */
   readonly title: string;
   /** What is there before, by path below the case's directory. `LESSON` with `TEXT` if not given. */
   readonly files?: Readonly<Record<string, string | Buffer>>;
@@ -71,27 +71,26 @@ interface Row {
   readonly fileId: number;
 }
 
-/** One test with a mount of its own, and one subtest per case. */
-export function checkSaves(rule: string, profiles: readonly ProfileName[], cases: readonly Case[]): void {
-  for (const profile of profiles) {
-    test(`S1, I1: ${rule} (profile ${profile})`, { concurrency: CONCURRENCY }, async (t) => {
-      await withBook({ profile }, async (book) => {
-        const database = new Database(join(dirname(book.plain), "store", "pfs.db"), { readonly: true });
-        try {
-          await Promise.all(
-            cases.map((one, at) => {
-              const place = `content/01-Part/${String(at + 1).padStart(2, "0")}-Case`;
-              return t.test(`S1, I1: ${one.title}`, (t) =>
-                checkCase(t, { book, profile, database, place }, one),
-              );
-            }),
-          );
-        } finally {
-          database.close();
-        }
+/** Runs cases in a book with a mount of its own; each is a subtest. */
+export async function assertSaves(
+  t: TestContext,
+  profile: ProfileName,
+  cases: readonly Case[],
+): Promise<void> {
+  await withBook({ profile }, async (book) => {
+    const database = new Database(join(dirname(book.plain), "store", "pfs.db"), { readonly: true });
+    try {
+      await t.test("cases", { concurrency: CONCURRENCY }, async (t) => {
+        const checks = cases.map((one, at) => {
+          const place = `content/01-Part/${String(at + 1).padStart(2, "0")}-Case`;
+          return t.test(one.title, (t) => checkCase(t, { book, profile, database, place }, one));
+        });
+        await Promise.all(checks);
       });
-    });
-  }
+    } finally {
+      database.close();
+    }
+  });
 }
 
 interface Scene {

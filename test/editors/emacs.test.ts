@@ -1,6 +1,7 @@
 // emacs, in a terminal and as a batch: lock links, auto-save files and backups stay scratch, a save is one update.
 
-import { type Case, type CasePlace, checkSaves, LESSON } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, type CasePlace, LESSON } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 
@@ -95,9 +96,11 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("emacs", ["any"], cases);
-checkSaves(
-  "emacs",
-  ["strict"],
-  cases.filter(({ title }) => /as it comes|copying|precious/.test(title)),
-);
+test("S1, I1: emacs: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
+test("S1, I1: emacs: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(
+    t,
+    "strict",
+    cases.filter(({ title }) => /as it comes|copying|precious/.test(title)),
+  ));

@@ -1,6 +1,7 @@
 // GIO, which gedit and all of GNOME save through: the real thing, by its command line tool.
 
-import { type Case, checkSaves, LESSON, TEXT } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, LESSON, TEXT } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 
@@ -41,5 +42,7 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("GIO", ["any"], cases);
-checkSaves("GIO", ["strict"], cases.slice(0, 6));
+test("S1, I1: GIO: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
+test("S1, I1: GIO: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", cases.slice(0, 6)));

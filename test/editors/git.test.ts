@@ -1,6 +1,7 @@
 // A repository in the mount: .git is scratch from first to last, and what git does to the lessons is what the log says.
 
-import { type Case, checkSaves } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case } from "./editing.ts";
 
 const INIT = `export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
 git init -q -b main . && git config core.autocrlf false && git add -A && git commit -qm first
@@ -97,5 +98,7 @@ git checkout -q topic; git rebase -q main; git commit -q --amend -m again; clean
   },
 ];
 
-checkSaves("git", ["any"], cases);
-checkSaves("git", ["strict"], [...cases.slice(0, 2), ...cases.slice(4, 5)]);
+test("S1, I1: git: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
+test("S1, I1: git: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", [...cases.slice(0, 2), ...cases.slice(4, 5)]));

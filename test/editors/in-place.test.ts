@@ -1,6 +1,7 @@
 // Programs that change a file "in place" by writing another and renaming it over: sed, perl, ed, ex, patch, sort, GNU and all.
 
-import { type Case, checkSaves, LESSON, TEXT } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, LESSON, TEXT } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 const DIFF = `--- a/${LESSON}
@@ -114,5 +115,9 @@ const decorated: Case[] = [
   },
 ];
 
-checkSaves("in place", ["any"], everywhere);
-checkSaves("in place", ["docusaurus", "strict"], [...everywhere, ...decorated]);
+test("S1, I1: in place: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", everywhere));
+test("S1, I1: in place: as on an ordinary file system, and logged (profile docusaurus)", (t) =>
+  assertSaves(t, "docusaurus", [...everywhere, ...decorated]));
+test("S1, I1: in place: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", [...everywhere, ...decorated]));

@@ -1,6 +1,7 @@
 // Whole directories: mv, cp -a, tar, zip. Each file is one row per thing that happened to it, and keeps what it is.
 
-import { type Case, checkSaves, TEXT } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, TEXT } from "./editing.ts";
 
 const NUMBERS = Array.from({ length: 12 }, (_, at) => String(at + 1).padStart(2, "0"));
 const FILES = Object.fromEntries(
@@ -100,4 +101,7 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("directories", ["any", "docusaurus"], cases);
+test("S1, I1: directories: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
+test("S1, I1: directories: as on an ordinary file system, and logged (profile docusaurus)", (t) =>
+  assertSaves(t, "docusaurus", cases));

@@ -1,6 +1,7 @@
 // nano in a terminal, with and without backups and locks.
 
-import { type Case, type CasePlace, checkSaves, LESSON } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, type CasePlace, LESSON } from "./editing.ts";
 
 function edit(options: string): (place: CasePlace) => Promise<void> {
   return async ({ terminal }) => {
@@ -45,5 +46,7 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("nano", ["any"], cases);
-checkSaves("nano", ["strict"], cases.slice(3));
+test("S1, I1: nano: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
+test("S1, I1: nano: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", cases.slice(3)));

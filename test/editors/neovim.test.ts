@@ -1,6 +1,7 @@
 // neovim, in a terminal and headless: a save is one update, whatever its options make of it.
 
-import { type Case, type CasePlace, checkSaves, LESSON } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, type CasePlace, LESSON } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 
@@ -47,5 +48,7 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("neovim", ["any"], cases);
-checkSaves("neovim", ["strict"], cases.slice(2, 5));
+test("S1, I1: neovim: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
+test("S1, I1: neovim: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", cases.slice(2, 5)));

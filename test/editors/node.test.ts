@@ -2,7 +2,8 @@
 // followed here one by one. Sources: write-file-atomic 5 lib/index.js, atomically 2 src/index.ts, steno 4, VS Code
 // diskFileSystemProvider.ts, JetBrains' SafeWriteRequestor.
 
-import { type Case, checkSaves, LESSON } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, LESSON } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 
@@ -157,5 +158,7 @@ fs.chmodSync(t, 0o644); fs.renameSync(f, f + "~"); fs.renameSync(t, f); fs.unlin
   },
 ];
 
-checkSaves("Node and its libraries", ["any"], [...own, ...libraries, ...editors]);
-checkSaves("Node and its libraries", ["strict"], [...libraries, ...editors]);
+test("S1, I1: Node and its libraries: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", [...own, ...libraries, ...editors]));
+test("S1, I1: Node and its libraries: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", [...libraries, ...editors]));

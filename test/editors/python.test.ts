@@ -1,6 +1,7 @@
 // Python's ways to write a file: modes of open, temporary files and os.replace, pathlib, shutil, mmap.
 
-import { type Case, checkSaves, LESSON, TEXT } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, LESSON, TEXT } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 const CREATE = { "02-new.md": ["create"] };
@@ -164,10 +165,12 @@ const cases: Case[] = [
   },
 ];
 
-checkSaves("python", ["any"], cases);
+test("S1, I1: python: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
 /** Directories below a chapter have no place in the strict schema. */
-checkSaves(
-  "python",
-  ["strict"],
-  cases.filter(({ title }) => /^…|tempor|copytree/.test(title) && !title.includes("copytree")),
-);
+test("S1, I1: python: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(
+    t,
+    "strict",
+    cases.filter(({ title }) => /^…|tempor|copytree/.test(title) && !title.includes("copytree")),
+  ));

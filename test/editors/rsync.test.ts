@@ -1,7 +1,8 @@
 // rsync into a mount and out of it: bytes and times exact, a second run finds nothing to do, its temporary names stay scratch.
 
 import assert from "node:assert/strict";
-import { type Case, checkSaves, LESSON, TEXT } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, LESSON, TEXT } from "./editing.ts";
 
 const NAMES = ["01-lesson.md", "02-lesson.md", "03-lesson.md"];
 const FILES = Object.fromEntries(NAMES.map((name) => [name, `${TEXT}${name}`]));
@@ -124,4 +125,7 @@ test "$(stat -c '%y %s %A' *.md)" = "$(cd "$HOME/out"; stat -c '%y %s %A' *.md)"
   },
 ];
 
-checkSaves("rsync", ["any", "strict"], cases);
+test("S1, I1: rsync: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", cases));
+test("S1, I1: rsync: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", cases));

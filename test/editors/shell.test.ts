@@ -1,6 +1,7 @@
 // What a shell and the small programs around it do to files: redirections, tee, truncate, dd, install, mv, cp, touch.
 
-import { type Case, checkSaves, LESSON, TEXT } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, LESSON, TEXT } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 const CREATE = { "02-new.md": ["create"] };
@@ -180,4 +181,7 @@ const programs: Case[] = [
   },
 ];
 
-checkSaves("the shell", ["any", "strict"], [...redirections, ...closedByExec, ...programs]);
+test("S1, I1: the shell: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", [...redirections, ...closedByExec, ...programs]));
+test("S1, I1: the shell: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", [...redirections, ...closedByExec, ...programs]));

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Case, type CasePlace, checkSaves, LESSON, TEXT } from "./editing.ts";
+import { test } from "node:test";
+import { assertSaves, type Case, type CasePlace, LESSON, TEXT } from "./editing.ts";
 
 const UPDATE = { [LESSON]: ["update"] };
 
@@ -106,12 +107,12 @@ const common: Case[] = [
   },
 ];
 
-checkSaves("vim", ["any"], [...common, ...dances]);
-checkSaves("vim", ["docusaurus"], common.slice(0, 3));
-checkSaves(
-  "vim",
-  ["strict"],
-  [
+test("S1, I1: vim: as on an ordinary file system, and logged (profile any)", (t) =>
+  assertSaves(t, "any", [...common, ...dances]));
+test("S1, I1: vim: as on an ordinary file system, and logged (profile docusaurus)", (t) =>
+  assertSaves(t, "docusaurus", common.slice(0, 3)));
+test("S1, I1: vim: as on an ordinary file system, and logged (profile strict)", (t) =>
+  assertSaves(t, "strict", [
     ...common.slice(0, 5),
     ...dances.filter((_, at) => at % 4 === 2),
     {
@@ -139,5 +140,4 @@ checkSaves(
         assert.equal(last.command, "vim");
       },
     },
-  ],
-);
+  ]));
