@@ -99,7 +99,11 @@ function setLocal(tree: Tree, node: Node, local: LocalAttributes): void {
   const isFile = (node.mode & FileType.mask) === FileType.file;
   tree.store.transaction(() => tree.entries.setAttributes(node.fileId, withAtime(node, local)));
   if (local.mtime !== undefined) tree.takeTouched(node.fileId);
-  if (!isFile || local.mtime === undefined) return;
+  if (!isFile) return;
+  if (local.mtime === undefined) {
+    tree.scratchFiles.touch(node.fileId);
+    return;
+  }
   const open = tree.scratchFiles.open(node.fileId);
   try {
     futimens(open.fd, local.mtime, local.mtime);

@@ -8,7 +8,7 @@ import { PfsError, PosixError } from "../../schema/errors.ts";
 import { type BlobHash, type FileId, newFileId } from "../../schema/ids.ts";
 import { MemoryDraft } from "../content.ts";
 import { type Actor, FileType, isDirectory, type Node } from "../node.ts";
-import { now } from "../time.ts";
+import { now, type Time } from "../time.ts";
 import { JournalMode } from "./node-rows.ts";
 import { OpenFile } from "./open-file.ts";
 import { recordVersion, storageOf } from "./save.ts";
@@ -89,7 +89,11 @@ export function createFile(tree: Tree, place: Place, mode: number, actor: Actor)
   };
   if (kind === "scratch") {
     const fileId = insertScratch(tree, place, attributes.mode, actor);
-    return openScratch(tree, { fileId, ...place }, attributes);
+    // Its times are those of the file that has its bytes, from the beginning: they come from another clock than ours.
+    const content = tree.scratchFiles.open(fileId);
+    const file = openScratch(tree, { fileId, ...place }, attributes);
+    file.replaceContent(content, 0);
+    return file;
   }
   // A path that was vacated a moment ago gets its file back: same file id, one update in the log.
   const vacated =
@@ -188,12 +192,18 @@ export function makeSymlink(tree: Tree, place: Place, target: Uint8Array, actor:
   return tree.lookup(place.parent, place.name) as Node;
 }
 
-/** Makes a symlink of the book: its target is the blob, as in git. */
-export function recordSymlink(tree: Tree, place: Place, target: Uint8Array, actor: Actor): void {
+/** Makes a symlink of the book: its target is the blob, as in git. `kept`: what it had as scratch. */
+export function recordSymlink(
+  tree: Tree,
+  place: Place,
+  target: Uint8Array,
+  actor: Actor,
+  kept?: { uid: number; gid: number; mtime: Time },
+): void {
   const startedMs = performance.now();
   const path = tree.pathOf(place.parent, place.name);
   const time = now();
-  const { uid, gid } = ownerIn(tree, place.parent, actor);
+  const { uid, gid } = kept ?? ownerIn(tree, place.parent, actor);
   const hash = sha256("sha256", target, "hex") as BlobHash;
   tree.store.transaction(() => {
     const present = tree.journal.get(path);
@@ -206,7 +216,7 @@ export function recordSymlink(tree: Tree, place: Place, target: Uint8Array, acto
       hash,
       size: target.byteLength,
       mode: JournalMode.symlink,
-      mtime: time,
+      mtime: kept?.mtime ?? time,
     };
     recordVersion(
       tree,
@@ -258,6 +268,7 @@ export function linkNode(tree: Tree, fileId: FileId, place: Place, actor: Actor)
     tree.entries.link(place.parent, place.name, fileId, time);
     tree.touchDirectory(place.parent, time, actor);
   });
+  tree.scratchFiles.touch(fileId);
   tree.notify({ type: "entry", ...place }, actor);
   tree.notify({ type: "attributes", fileId }, actor);
   return tree.lookup(place.parent, place.name) as Node;

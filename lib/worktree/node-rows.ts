@@ -105,7 +105,7 @@ export function localNode(row: LocalRow, store: Store, scratch: ScratchState | u
         : 0);
   const mtime = scratch?.mtime ?? fromQuotient(row.mtimeS, row.mtimeN);
   const ctime = row.ctimeS === null ? mtime : fromQuotient(row.ctimeS, row.ctimeN ?? 0);
-  const changed = scratch === undefined ? ctime : later(ctime, scratch.ctime);
+  const changed = scratch?.ctime ?? ctime;
   return makeNode(row, row.name, mode, row.nlink ?? 1, size, mtime, changed, undefined, store);
 }
 

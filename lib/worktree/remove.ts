@@ -4,7 +4,14 @@
  */
 import { PosixError } from "../../schema/errors.ts";
 import { type FileId, newFileId } from "../../schema/ids.ts";
-import { ROOT, type TreePath } from "../../schema/paths.ts";
+import {
+  baseNameOf,
+  type DirectoryPath,
+  parentOf,
+  ROOT,
+  segmentsOf,
+  type TreePath,
+} from "../../schema/paths.ts";
 import { type Actor, FileType, type Identity, isDirectory, type Node } from "../node.ts";
 import { passStep } from "../step.ts";
 import { compareTimes, now, type Time } from "../time.ts";
@@ -37,11 +44,18 @@ export function unlink(tree: Tree, place: Place, actor: Actor): Identity[] {
 }
 
 /** Takes a tracked file out of its directory; the journal keeps the row until the vacancy is settled. */
-export function vacate(tree: Tree, place: Place, node: Node, actor: Actor, time: Time): void {
+export function vacate(
+  tree: Tree,
+  place: Place,
+  node: Node,
+  actor: Actor,
+  time: Time,
+  scratchId?: FileId,
+): void {
   const path = tree.pathOf(place.parent, place.name);
   tree.store.transaction(() => {
     tree.journal.vacate(path);
-    tree.vacancies.add(path, time, actor);
+    tree.vacancies.add(path, time, actor, scratchId);
     passStep("vacancy.written");
     tree.entries.forgetNode(node.fileId);
     tree.touchDirectory(place.parent, time, actor);
@@ -53,6 +67,7 @@ export function removeLocal(tree: Tree, place: Place, time: Time): void {
   const row = tree.entries.find(place.parent, place.name);
   if (row === undefined) throw new PosixError("ENOENT");
   const isLast = tree.entries.remove(row, time);
+  if (!isLast) tree.store.afterCommit(() => tree.scratchFiles.touch(row.fileId));
   if (isLast && ((row.mode ?? 0) & FileType.mask) === FileType.file) {
     // Whoever has it open keeps the bytes through the descriptor, which must be there before the name goes.
     tree.openFiles.get(row.fileId)?.content();
@@ -139,6 +154,33 @@ export function settleVacancies(
     for (const path of due) settle(tree, path as TreePath, startedMs);
   });
   return due.length;
+}
+
+/**
+ * After a crash in the middle of an editor's backup dance the new version was never written: the path shows its last one
+ * again, beside the backup. Only for a tree that nobody works on yet.
+ */
+export function restoreMovedAside(tree: Tree): void {
+  const paths = tree.vacancies.count === 0 ? [] : tree.vacancies.movedAside();
+  if (paths.length === 0) return;
+  tree.store.transaction(() => {
+    for (const path of paths) {
+      const parent = findDirectory(tree, parentOf(path as TreePath));
+      if (parent === undefined || tree.lookup(parent, baseNameOf(path as TreePath)) !== undefined) continue;
+      tree.journal.restore(path, parent);
+      tree.vacancies.remove(path);
+    }
+  });
+}
+
+function findDirectory(tree: Tree, path: DirectoryPath): FileId | undefined {
+  let directory = tree.book.rootId;
+  for (const name of path === ROOT ? [] : segmentsOf(path)) {
+    const node = tree.lookup(directory, name);
+    if (node === undefined || !isDirectory(node.mode)) return undefined;
+    directory = node.fileId;
+  }
+  return directory;
 }
 
 /** Settles one vacated path now, on behalf of who removed the file. Only within a transaction. */

@@ -167,7 +167,8 @@ function moveSymlinkIntoBook(tree: Tree, rename: Rename, actor: Actor): Identity
     if (replaced?.tracked === true) tree.entries.forgetNode(replaced.fileId);
     else if (replaced !== undefined && newborn === undefined) removeLocal(tree, to, time);
     removeLocal(tree, from, time);
-    recordSymlink(tree, to, target, actor);
+    const { uid, gid, mtime } = attributesOf(source);
+    recordSymlink(tree, to, target, actor, { uid, gid, mtime });
     tree.touchDirectory(from.parent, time, actor);
   });
   if (newborn !== undefined) tree.removeNewborn(newborn);
@@ -202,7 +203,7 @@ export function moveOutOfBook(tree: Tree, rename: Rename, actor: Actor): Identit
       if (!isSymlink) tree.scratchFiles.createFrom(scratchId, bytesOrFile(tree, source, bytes), mtime);
       if (replaced !== undefined) removeLocal(tree, to, time);
       if (scratchId !== source.fileId) tree.xattrs.move(source.fileId, scratchId);
-      if (newborn === undefined) vacate(tree, from, source, actor, time);
+      if (newborn === undefined) vacate(tree, from, source, actor, time, scratchId);
       const attributes = { mode: isSymlink ? source.mode : mode, uid, gid, ctime: time };
       tree.entries.insert(to.parent, to.name, scratchId, {
         ...attributes,

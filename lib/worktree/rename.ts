@@ -96,6 +96,7 @@ function moveLocal(tree: Tree, rename: Rename, actor: Actor): Identity[] {
     tree.touchDirectory(from.parent, time, actor, -links);
     tree.touchDirectory(to.parent, time, actor, replaced !== undefined && links === 1 ? 0 : links);
   });
+  tree.scratchFiles.touch(source.fileId);
   if (replacedNewborn !== undefined) tree.removeNewborn(replacedNewborn);
   if (links === 1) tree.paths.forgetAll();
   placeOpenFile(tree, source.fileId, to);
@@ -190,9 +191,11 @@ function exchangeLocal(tree: Tree, from: Place, to: Place, actor: Actor): Identi
     tree.entries.move(a, to.parent, aside);
     tree.entries.move(b, from.parent, from.name);
     tree.entries.move({ ...a, parent: to.parent, name: aside }, to.parent, to.name);
+    for (const { fileId } of [a, b]) tree.entries.setAttributes(fileId, { ctime: time });
     tree.touchDirectory(from.parent, time, actor, links);
     tree.touchDirectory(to.parent, time, actor, -links);
   });
+  for (const { fileId } of [a, b]) tree.scratchFiles.touch(fileId);
   tree.paths.forgetAll();
   placeOpenFile(tree, a.fileId, to);
   placeOpenFile(tree, b.fileId, from);
@@ -222,6 +225,9 @@ function typeOf(node: Node): "file" | "directory" | "symlink" {
 }
 
 function refuseWrongType(tree: Tree, source: Node, replaced: Node): void {
+  // As the kernel does for the directory that holds what is moved.
+  if (isDirectory(replaced.mode) && isWithin(tree, source.parent, replaced.fileId))
+    throw new PosixError("ENOTEMPTY");
   if (isDirectory(source.mode)) {
     if (!isDirectory(replaced.mode)) throw new PosixError("ENOTDIR");
     if (!isEmpty(tree, replaced.fileId)) throw new PosixError("ENOTEMPTY");
@@ -231,10 +237,15 @@ function refuseWrongType(tree: Tree, source: Node, replaced: Node): void {
 }
 
 function refuseIntoItself(tree: Tree, directory: FileId, target: FileId): void {
-  for (let at = target; ; ) {
-    if (at === directory) throw new PosixError("EINVAL");
+  if (isWithin(tree, target, directory)) throw new PosixError("EINVAL");
+}
+
+/** Whether a directory is another one or anywhere below it. */
+function isWithin(tree: Tree, directory: FileId, above: FileId): boolean {
+  for (let at = directory; ; ) {
+    if (at === above) return true;
     const { parent } = tree.paths.get(at);
-    if (parent === at) return;
+    if (parent === at) return false;
     at = parent;
   }
 }

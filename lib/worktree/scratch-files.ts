@@ -2,7 +2,16 @@
  * Owns the bytes of scratch: one ordinary file per scratch file, named by its file id, under the store's scratch/. They
  * never become blobs while they are scratch (S1). Must never know their names in the tree.
  */
-import { closeSync, constants, copyFileSync, lstatSync, openSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  openSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { FileId } from "../../schema/ids.ts";
 import { FileDraft, writeFully } from "../content.ts";
@@ -11,6 +20,9 @@ import { passStep } from "../step.ts";
 import type { Store } from "../store.ts";
 import { fromNanoseconds, type Time } from "../time.ts";
 import type { ScratchState } from "./node-rows.ts";
+
+/** The store is its owner's alone; what programs see of a scratch file's mode is in its row. */
+const FILE_MODE = 0o600;
 
 export class ScratchFiles {
   readonly #directory: string;
@@ -55,6 +67,12 @@ export class ScratchFiles {
       mtime: fromNanoseconds(stat.mtimeNs),
       ctime: fromNanoseconds(stat.ctimeNs),
     };
+  }
+
+  /** Moves the ctime on, as a change of anything but the bytes does. Nothing to do for what has no bytes here. */
+  touch(fileId: FileId): void {
+    const path = this.path(fileId);
+    if (existsSync(path)) chmodSync(path, FILE_MODE);
   }
 
   remove(fileId: FileId): void {

@@ -30,7 +30,7 @@ import {
 import { listDirectory, type Visit } from "./listing.ts";
 import { attributesOf, OpenFile } from "./open-file.ts";
 import type { Refusals } from "./refusals.ts";
-import { removeDirectory, settleVacancies, unlink } from "./remove.ts";
+import { removeDirectory, restoreMovedAside, settleVacancies, unlink } from "./remove.ts";
 import { type RenameFlags, rename } from "./rename.ts";
 import { Tree, type TreeParts } from "./tree.ts";
 
@@ -51,6 +51,7 @@ export class Worktree {
 
   constructor(parts: TreeParts) {
     this.tree = new Tree(parts);
+    restoreMovedAside(this.tree);
     settleVacancies(this.tree, 0);
   }
 
@@ -207,6 +208,7 @@ export class Worktree {
       change();
       this.tree.entries.setAttributes(fileId, { ctime });
     });
+    this.tree.scratchFiles.touch(fileId);
     if (file !== undefined) file.attributes.ctime = ctime;
     this.tree.notify({ type: "attributes", fileId }, actor);
   }

@@ -66,7 +66,7 @@ function change({ session, nodeid, body, handle, actor }: Setting): Node {
     handle.wrote = true;
   }
   const asked = attributeChange(body);
-  // The kernel does not say so for chown(path, -1, -1), which arrives as a change of nothing.
+  // A change of nothing is chown(path, -1, -1), or comes before a write: the kernel does not say so, but drops them.
   const drops = (body.valid & FATTR.KILL_SUIDGID) !== 0 || Object.keys(asked).length === 0;
   if (truncatesHandle) delete asked.size;
   if (drops && asked.mode === undefined) {

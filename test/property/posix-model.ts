@@ -170,6 +170,7 @@ export class PosixModel implements Subject {
       this.#exchange(source, target, moved, replaced);
       return;
     }
+    if (replaced?.type === "directory" && contains(replaced, source.directory)) refuse("ENOTEMPTY");
     if (replaced !== undefined) refuseWrongType(moved, replaced);
     if (moved.type === "directory" && source.isScratch !== target.isScratch) refuse("EXDEV");
     if (replaced !== undefined) this.#remove(target);
