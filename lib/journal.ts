@@ -39,6 +39,7 @@ export class Journal {
   readonly #insert: Statement<unknown[]>;
   readonly #update: Statement<unknown[]>;
   readonly #remove: Statement<unknown[]>;
+  readonly #restore: Statement<unknown[]>;
   readonly #vacate: Statement<unknown[]>;
   readonly #count: Statement<unknown[], { files: number; bytes: number }>;
 
@@ -59,6 +60,7 @@ export class Journal {
        parent = ? WHERE ${key} AND sha256 IS ?`,
     );
     this.#remove = store.database.prepare(`DELETE FROM file_journal WHERE ${key}`);
+    this.#restore = store.database.prepare(`UPDATE file_journal SET parent = ? WHERE ${key}`);
     this.#vacate = store.database.prepare(`UPDATE file_journal SET parent = NULL WHERE ${key}`);
     this.#count = store.database.prepare(
       "SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM file_journal WHERE book_id = ? AND user_id = ?",
@@ -114,6 +116,11 @@ export class Journal {
 
   remove(path: string): void {
     this.#remove.run(this.#bookId, path, this.#userId);
+  }
+
+  /** Puts a vacated path back into its directory as it was. */
+  restore(path: string, parent: FileId): void {
+    this.#restore.run(parent, this.#bookId, path, this.#userId);
   }
 
   /** Takes a path out of its directory; its row waits there (see vacancies.ts). */

@@ -4,7 +4,7 @@
  * file id), else it becomes a delete in the log. Kept in the store, so that a killed daemon forgets none.
  */
 import type { Statement } from "better-sqlite3";
-import type { AgentName, BookId, UserId } from "../../schema/ids.ts";
+import type { AgentName, BookId, FileId, UserId } from "../../schema/ids.ts";
 import type { Actor } from "../node.ts";
 import type { Store } from "../store.ts";
 import { type Time, toNanoseconds } from "../time.ts";
@@ -25,6 +25,7 @@ export class Vacancies {
   readonly #insert: Statement<unknown[]>;
   readonly #take: Statement<unknown[], VacancyRow>;
   readonly #due: Statement<unknown[], { path: string }>;
+  readonly #movedAside: Statement<unknown[], { path: string }>;
   readonly #count: Statement<unknown[], { count: number }>;
   /** Number of paths that wait, so that nobody needs to ask the database whether there are any. */
   count: number;
@@ -34,7 +35,8 @@ export class Vacancies {
     this.#key = [bookId, userId];
     const { database } = store;
     this.#insert = database.prepare(
-      `INSERT INTO vacancy (book_id, user_id, path, since, agent_id, uid, pid, command) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO vacancy (book_id, user_id, path, since, agent_id, uid, pid, command, scratch_id)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#take = database.prepare(
       `DELETE FROM vacancy WHERE book_id = ? AND user_id = ? AND path = ?
@@ -43,11 +45,15 @@ export class Vacancies {
     this.#due = database.prepare(
       "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path LIMIT ?",
     );
+    this.#movedAside = database.prepare(
+      "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND scratch_id IS NOT NULL ORDER BY since, path",
+    );
     this.#count = database.prepare("SELECT count(*) AS count FROM vacancy WHERE book_id = ? AND user_id = ?");
     this.count = this.#count.get(bookId, userId)?.count ?? 0;
   }
 
-  add(path: string, since: Time, actor: Actor): void {
+  /** `scratchId`: the scratch file that the path's file became, if it was not removed. */
+  add(path: string, since: Time, actor: Actor, scratchId?: FileId): void {
     this.#store.afterRollback(() => this.#recount());
     this.#insert.run(
       ...this.#key,
@@ -57,6 +63,7 @@ export class Vacancies {
       actor.uid,
       actor.pid,
       actor.command(),
+      scratchId ?? null,
     );
     this.count++;
   }
@@ -78,6 +85,11 @@ export class Vacancies {
   /** Paths that have waited since `until` or longer, oldest first. */
   due(until: Time, most: number): string[] {
     return this.#due.all(...this.#key, toNanoseconds(until), most).map((row) => row.path);
+  }
+
+  /** Paths whose file was moved to a scratch name, oldest first. */
+  movedAside(): string[] {
+    return this.#movedAside.all(...this.#key).map((row) => row.path);
   }
 
   #recount(): void {

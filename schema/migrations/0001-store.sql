@@ -110,5 +110,6 @@ CREATE TABLE vacancy (
   uid     INTEGER,
   pid     INTEGER,
   command TEXT,
+  scratch_id INTEGER,                        -- the scratch file that it became; NULL: it was removed
   PRIMARY KEY (book_id, path, user_id)
 ) WITHOUT ROWID;
