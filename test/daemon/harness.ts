@@ -97,6 +97,7 @@ export async function withPlace(
     await use(place);
   } finally {
     for (const { child } of children) child.kill("SIGKILL");
+    await Promise.all(children.map(({ exit }) => exit));
     await endDaemon(store);
     for (const path of [dir, otherDir]) {
       while ((await mountState(path)) !== "none") execFileSync("umount", ["-l", path]);
@@ -169,7 +170,12 @@ async function endDaemon(store: string): Promise<void> {
   const file = join(store, "lock");
   const pid = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0;
   if (pid === 0 || pid === process.pid || !isAlive(pid)) return;
-  if (!readFileSync(`/proc/${pid}/environ`, "utf8").includes(`PFS_STORE=${store}`)) return;
-  process.kill(pid, "SIGKILL");
+  try {
+    if (!readFileSync(`/proc/${pid}/environ`, "utf8").includes(`PFS_STORE=${store}`)) return;
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It may be ending by itself.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
   await eventually("the daemon has ended", () => !isAlive(pid));
 }
