@@ -6,7 +6,6 @@
 import { hash } from "node:crypto";
 import {
   closeSync,
-  existsSync,
   fstatSync,
   fsyncSync,
   linkSync,
