@@ -4,16 +4,7 @@
  * refer to them.
  */
 import { hash } from "node:crypto";
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  unlinkSync,
-} from "node:fs";
+import { closeSync, fstatSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Statement } from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
