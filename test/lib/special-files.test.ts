@@ -57,7 +57,12 @@ test("a symlink of the book is versioned by its target, as in git", () => {
     const { fileId, size } = book.node("x");
     assert.equal(size, 3);
     book.symlink("three", "x.tmp");
+    book.worktree.setAttributes(book.node("x.tmp").fileId, { uid: 5, gid: 6 }, ALICE);
+    const { mtimeSeconds, mtimeNanoseconds } = book.node("x.tmp");
     book.rename("x.tmp", "x");
+    const renamed = book.node("x");
+    assert.deepEqual([renamed.uid, renamed.gid], [5, 6]);
+    assert.deepEqual([renamed.mtimeSeconds, renamed.mtimeNanoseconds], [mtimeSeconds, mtimeNanoseconds]);
     assert.equal(book.node("x").fileId, fileId);
     assert.equal(Buffer.from(book.worktree.readSymlink(fileId)).toString(), "three");
     assert.deepEqual(book.story(), ["create x", "update x"]);
