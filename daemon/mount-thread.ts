@@ -88,6 +88,9 @@ class MountThread {
         this.#isImporting = false;
       }
     },
+    deleteFile: ({ bookId, path, actor }) => ({
+      outcome: this.#worktree(bookId).delete(path, actorFrom(actor)),
+    }),
     settle: ({ bookId, minimumAgeMs }) => {
       const worktrees = bookId === undefined ? this.#library.openWorktrees() : [this.#worktree(bookId)];
       for (const worktree of worktrees) worktree.settle(minimumAgeMs);

@@ -4,10 +4,12 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { ImportCounts, ReadFile } from "../lib/import.ts";
+import type { Deletion } from "../lib/worktree/delete-path.ts";
 import type { Refusal } from "../lib/worktree/refusals.ts";
 import type { Notification } from "../mount/kernel-link.ts";
 import type { AgentName, BookId } from "../schema/ids.ts";
 import type { LogRow } from "../schema/log-row.ts";
+import type { TreePath } from "../schema/paths.ts";
 import type { ErrorReport } from "./error-report.ts";
 
 export interface ThreadStart {
@@ -58,6 +60,12 @@ export interface ImportInput {
   readonly actor: PlainActor;
 }
 
+export interface DeleteInput {
+  readonly bookId: BookId;
+  readonly path: TreePath;
+  readonly actor: PlainActor;
+}
+
 export interface ThreadStatus {
   readonly seq: number;
   readonly head: string;
@@ -73,6 +81,7 @@ export interface ThreadCalls {
   /** The kernel has ended the mount and nobody uses its descriptor any more. */
   closeDevice: { input: { mountId: number }; output: undefined };
   importBatch: { input: ImportInput; output: ImportCounts };
+  deleteFile: { input: DeleteInput; output: { readonly outcome: Deletion } };
   /** Turns what was removed at least `minimumAgeMs` ago into rows of the log; of all books in use if none is named. */
   settle: { input: { bookId?: BookId | undefined; minimumAgeMs: number }; output: undefined };
   status: { input: Record<string, never>; output: ThreadStatus };

@@ -1,6 +1,7 @@
 /** Owns the list of the control socket's routes. */
 import type { Daemon } from "../daemon.ts";
 import { bookRoutes } from "./books.ts";
+import { fileRoutes } from "./files.ts";
 import { importRoutes } from "./import.ts";
 import { logRoutes } from "./log.ts";
 import { mountRoutes } from "./mounts.ts";
@@ -15,6 +16,7 @@ export function routes(daemon: Daemon): readonly Route[] {
     ...statusRoutes(daemon),
     ...bookRoutes(daemon),
     ...importRoutes(daemon),
+    ...fileRoutes(daemon),
     ...mountRoutes(daemon),
     ...logRoutes(daemon),
     ...verifyRoutes(daemon),

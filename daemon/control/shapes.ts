@@ -55,6 +55,8 @@ export const unmountQuery = z.strictObject({
   lazy: z.enum(["0", "1"]).default("0"),
 });
 
+export const deleteQuery = z.strictObject({ path: z.string(), agent: agentName.optional() });
+
 export const logQuery = z.strictObject({
   book: bookId.optional(),
   path: z.string().optional(),

@@ -83,10 +83,13 @@ export function makeOrphan(tree: Tree, node: Node, actor: Actor): Identity[] {
   const file = tree.openFiles.get(node.fileId);
   const mayReturn = node.tracked || file?.state === "tracked";
   const orphanId = mayReturn ? newFileId() : node.fileId;
-  if (file !== undefined) orphanOpenFile(tree, file, node, orphanId);
+  const time = now();
+  if (file !== undefined) orphanOpenFile(tree, file, node, { orphanId, time });
   if (actor.origin !== undefined) {
     tree.orphans.set(orphanId, {
       ...node,
+      ctimeSeconds: time.seconds,
+      ctimeNanoseconds: time.nanoseconds,
       fileId: orphanId,
       parent: 0 as FileId,
       name: "",
@@ -97,8 +100,15 @@ export function makeOrphan(tree: Tree, node: Node, actor: Actor): Identity[] {
   return orphanId === node.fileId ? [] : [{ from: node.fileId, to: orphanId }];
 }
 
-function orphanOpenFile(tree: Tree, file: OpenFile, node: Node, orphanId: FileId): void {
+function orphanOpenFile(
+  tree: Tree,
+  file: OpenFile,
+  node: Node,
+  { orphanId, time }: { orphanId: FileId; time: Time },
+): void {
   if (file.state === "scratch") file.attributes = attributesOf(node);
+  // That it lost its last name is a change of it.
+  file.attributes.ctime = time;
   tree.openFiles.delete(file.fileId);
   file.fileId = orphanId;
   file.state = "orphan";
@@ -173,7 +183,8 @@ export function restoreMovedAside(tree: Tree): void {
   });
 }
 
-function findDirectory(tree: Tree, path: DirectoryPath): FileId | undefined {
+/** The directory at a path; undefined where there is none. */
+export function findDirectory(tree: Tree, path: DirectoryPath): FileId | undefined {
   let directory = tree.book.rootId;
   for (const name of path === ROOT ? [] : segmentsOf(path)) {
     const node = tree.lookup(directory, name);

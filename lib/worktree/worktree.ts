@@ -5,7 +5,7 @@
 import { statfsSync } from "node:fs";
 import { PosixError } from "../../schema/errors.ts";
 import type { FileId } from "../../schema/ids.ts";
-import { NAME_MAX_BYTES } from "../../schema/paths.ts";
+import { NAME_MAX_BYTES, type TreePath } from "../../schema/paths.ts";
 import type { Book } from "../book.ts";
 import {
   type Actor,
@@ -27,6 +27,7 @@ import {
   type Place,
   readSymlink,
 } from "./create.ts";
+import { type Deletion, deletePath } from "./delete-path.ts";
 import { listDirectory, type Visit } from "./listing.ts";
 import { attributesOf, OpenFile } from "./open-file.ts";
 import type { Refusals } from "./refusals.ts";
@@ -130,6 +131,11 @@ export class Worktree {
   /** unlink(2). @throws PosixError ENOENT, EISDIR */
   unlink(parent: FileId, name: string, actor: Actor): Identity[] {
     return unlink(this.tree, { parent, name }, actor);
+  }
+
+  /** Deletes the book's file at a path, if there is one (R3). @throws PosixError EISDIR */
+  delete(path: TreePath, actor: Actor): Deletion {
+    return deletePath(this.tree, path, actor);
   }
 
   /** rmdir(2). @throws PosixError ENOENT, ENOTDIR, ENOTEMPTY */
