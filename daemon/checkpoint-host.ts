@@ -10,6 +10,9 @@ export interface CheckpointHostOptions {
   onFault(message: string): void;
 }
 
+/** The thread allocates next to nothing. */
+const LITTLE_MEMORY = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 64 };
+
 export class CheckpointHost {
   readonly #commits: CommitSignal;
   readonly #exit: Promise<void>;
@@ -18,7 +21,11 @@ export class CheckpointHost {
   constructor({ storeDirectory, commits, onFault }: CheckpointHostOptions) {
     this.#commits = commits;
     const start: CheckpointerStart = { storeDirectory, commits: commits.memory };
-    const worker = new Worker(moduleFile("checkpointer"), { name: "pfs-checkpoint", workerData: start });
+    const worker = new Worker(moduleFile("checkpointer"), {
+      name: "pfs-checkpoint",
+      workerData: start,
+      resourceLimits: LITTLE_MEMORY,
+    });
     worker.on("message", ({ message }: CheckpointerFault) => onFault(message));
     worker.on("error", (error) => onFault(String(error)));
     this.#exit = new Promise((resolve) => worker.once("exit", () => resolve()));

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { PfsError } from "../schema/errors.ts";
 import { type DaemonClient, findDaemon } from "./daemon-client.ts";
 import { errorFrom } from "./error-report.ts";
-import { moduleFile } from "./module-file.ts";
+import { packageRoot } from "./module-file.ts";
 import { READY_FD, READY_FD_VARIABLE, type ReadyLine } from "./ready-pipe.ts";
 
 /** The log of a daemon in the background, in its store. */
@@ -38,7 +38,7 @@ export async function startInBackground(storeDirectory: string): Promise<DaemonC
 async function spawnDaemon(storeDirectory: string): Promise<ReadyLine> {
   const log = join(storeDirectory, LOG_NAME);
   const logFd = openSync(log, "a", 0o600);
-  const program = fileURLToPath(moduleFile("pfsd"));
+  const program = fileURLToPath(new URL("bin/pfsd.js", packageRoot()));
   const child = spawn(process.execPath, [...process.execArgv, program, "--store", storeDirectory], {
     // Its own working directory would keep somebody's disk busy.
     cwd: "/",

@@ -2,6 +2,8 @@
 const BAR_WIDTH = 30;
 const FIRST_SHOWN_MS = 300;
 const INTERVAL_MS = 100;
+/** For terminals that do not say how wide they are. */
+const DEFAULT_COLUMNS = 80;
 
 export class ProgressBar {
   readonly #label: string;
@@ -21,7 +23,7 @@ export class ProgressBar {
     const filled = Math.round((Math.min(done, total) / total) * BAR_WIDTH);
     const bar = "#".repeat(filled).padEnd(BAR_WIDTH, ".");
     const text = `${this.#label} [${bar}] ${done}/${total}${detail === "" ? "" : ` ${detail}`}`;
-    process.stderr.write(`\r${text.slice(0, (process.stderr.columns ?? 80) - 1)}\u001b[K`);
+    process.stderr.write(`\r${text.slice(0, (process.stderr.columns || DEFAULT_COLUMNS) - 1)}\u001b[K`);
     this.#isDrawn = true;
   }
 
