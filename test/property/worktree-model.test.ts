@@ -138,7 +138,7 @@ test("R2, R6, I1: any operations end as on a plain file system, and the store is
   try {
     fc.assert(
       fc.property(allOperations, (operations) => rig.check(operations)),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   } finally {
     rig.remove();
@@ -158,7 +158,7 @@ test("FR-002, SC-002: any operations of which any fail at any step end as if tho
           steps.map(([, at]) => at),
         ),
       ),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   } finally {
     rig.remove();
