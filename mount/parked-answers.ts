@@ -57,6 +57,11 @@ export class ParkedAnswers {
     return this.#send(uniqueOf(request));
   }
 
+  /** The kernel is gone, and its descriptor's number is about to be another file's: nothing is sent any more. */
+  abandon(): void {
+    this.#answers.clear();
+  }
+
   #send(unique: number): boolean {
     const answer = this.#answers.get(unique);
     if (answer === undefined) return false;

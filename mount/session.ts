@@ -90,6 +90,7 @@ export class Session {
     this.#options.siblings.delete(this);
     this.#invalidation.close();
     this.#options.deliveries.abandon(this);
+    this.parked.abandon();
     for (const handle of this.handles.values()) {
       if (handle.kind !== "file") continue;
       this.attempt("unmount", () => handle.file.commit(handle.actor, { durable: false }));

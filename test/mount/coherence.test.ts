@@ -157,3 +157,23 @@ test("C1: a mount that goes away lets go of those who wait for it", () => {
     assert.equal(one.flush(file, file.fh)?.errno, 0);
   });
 });
+
+test("an answer that is kept back when its kernel goes is never sent: the descriptor may be another file's by then", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    const file = one.save(ROOT, "a.md", "first");
+    const seen = other.lookup(ROOT, "a.md");
+    other.release(seen, other.open(seen).fh);
+    for (const { ticket } of other.notifications.splice(0)) book.deliveries.delivered(ticket);
+    one.lateAnswers.length = 0;
+
+    const { fh } = one.open(file, O_RDWR);
+    one.write(file, fh, "second");
+    assert.equal(one.flush(file, fh), undefined, "kept back");
+    one.session.close();
+    for (const { ticket } of other.notifications.splice(0)) book.deliveries.delivered(ticket);
+    assert.deepEqual(one.lateAnswers, []);
+    assert.equal(one.session.parked.count, 0);
+    assert.equal(book.deliveries.isIdle, true);
+  });
+});
