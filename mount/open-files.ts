@@ -1,6 +1,7 @@
 /**
  * Owns the opening and releasing of the book's files for one kernel: handles, and what the answer to an open promises.
  */
+import type { Actor } from "../lib/node.ts";
 import type { OpenFile } from "../lib/worktree/open-file.ts";
 import { FOPEN } from "./kernel/protocol.ts";
 import type { KernelOpen } from "./kernel/reply.ts";
@@ -52,10 +53,20 @@ export function addHandle(session: Session, opened: NewHandle): KernelOpen {
   return answer;
 }
 
+/**
+ * Who answers for what a commit through `handle` saves (R7): `closer`, unless all that is unsaved came through other
+ * handles of the file, perhaps of another agent's mount.
+ */
+export function saverOf(handle: FileHandle, closer: RequestActor): Actor {
+  const { dirty, lastWriter } = handle.file;
+  return dirty && !handle.wrote && lastWriter !== undefined ? lastWriter : closer;
+}
+
 /** The last that is heard of a handle. What was written late through mmap is saved, with nobody left to be told. */
 export function releaseHandle(session: Session, handle: FileHandle): void {
   const { file, actor } = handle;
+  const saver = saverOf(handle, actor);
   // Another handle may stay open for long; what came through this one is not to wait for it.
-  if (handle.writable) session.attempt("RELEASE", () => file.commit(actor, { durable: false }));
+  if (handle.writable) session.attempt("RELEASE", () => file.commit(saver, { durable: false }));
   session.attempt("RELEASE", () => file.release(actor));
 }

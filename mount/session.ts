@@ -21,6 +21,7 @@ import type { Request } from "./kernel/request.ts";
 import type { KernelLink } from "./kernel-link.ts";
 import { KernelView, TTL_SECONDS } from "./kernel-view.ts";
 import { NodeIds } from "./node-ids.ts";
+import { releaseHandle } from "./open-files.ts";
 import type { FileHandle, OpenHandle } from "./open-handle.ts";
 import { ParkedAnswers } from "./parked-answers.ts";
 import { RequestActor } from "./request-actor.ts";
@@ -92,9 +93,7 @@ export class Session {
     this.#options.deliveries.abandon(this);
     this.parked.abandon();
     for (const handle of this.handles.values()) {
-      if (handle.kind !== "file") continue;
-      this.attempt("unmount", () => handle.file.commit(handle.actor, { durable: false }));
-      this.attempt("unmount", () => handle.file.release(handle.actor));
+      if (handle.kind === "file") releaseHandle(this, handle);
     }
     for (const fileId of this.nodeIds.clear()) this.forgetFile(fileId);
   }

@@ -6,6 +6,7 @@ import type { OpenFile } from "../../lib/worktree/open-file.ts";
 import { decodeFlush, decodeFsync } from "../kernel/decode-open-files.ts";
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
+import { saverOf } from "../open-files.ts";
 import type { FileHandle } from "../open-handle.ts";
 import { hasOpen } from "../process-descriptors.ts";
 import type { RequestActor } from "../request-actor.ts";
@@ -53,7 +54,7 @@ function commit({ session, request, reply, fh, durable }: Commit): boolean {
       reply.ok();
       return true;
     }
-    const outcome = file.commit(actor, { durable });
+    const outcome = file.commit(saverOf(handle, actor), { durable });
     // The book tells of commits; scratch has none.
     if (outcome === "unchanged" && handle.wrote)
       session.tellSiblings({ type: "content", fileId: file.fileId });

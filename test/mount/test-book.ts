@@ -35,7 +35,7 @@ export interface TestBook {
   readonly deliveries: Deliveries;
   readonly faults: unknown[];
   /** Another mount of the book; INIT is done. */
-  mount(options?: { readonly readOnly?: boolean }): TestMount;
+  mount(options?: { readonly readOnly?: boolean; readonly agent?: string }): TestMount;
 }
 
 /** Runs `use` with an empty book that takes any names. */
@@ -62,11 +62,11 @@ function testBook(library: Library, worktree: Worktree): TestBook {
     worktree,
     deliveries,
     faults,
-    mount({ readOnly = false } = {}) {
+    mount({ readOnly = false, agent = "test-agent" } = {}) {
       const [notifications, lateAnswers] = [[] as Notification[], [] as Answer[]];
       const session = new Session({
         worktree,
-        agent: parseAgentName("test-agent"),
+        agent: parseAgentName(agent),
         readOnly,
         control: { status: () => ({ book: "test-book" }), refusals: () => worktree.refusals.list() },
         owner: { uid: 0, gid: 0 },
