@@ -4,7 +4,8 @@
 import { PosixError } from "../../schema/errors.ts";
 import { baseNameOf, parentOf, type TreePath } from "../../schema/paths.ts";
 import { type Actor, isDirectory } from "../node.ts";
-import { findDirectory, settle, unlink } from "./remove.ts";
+import { now } from "../time.ts";
+import { findDirectory, makeOrphan, settle, vacate } from "./remove.ts";
 import type { Tree } from "./tree.ts";
 
 export type Deletion = "deleted" | "absent";
@@ -16,13 +17,24 @@ export type Deletion = "deleted" | "absent";
 export function deletePath(tree: Tree, path: TreePath, actor: Actor): Deletion {
   const startedMs = performance.now();
   const parent = findDirectory(tree, parentOf(path));
-  const node = parent === undefined ? undefined : tree.lookup(parent, baseNameOf(path));
+  const name = baseNameOf(path);
+  const node = parent === undefined ? undefined : tree.lookup(parent, name);
   if (parent === undefined || node === undefined) return "absent";
   if (isDirectory(node.mode)) throw new PosixError("EISDIR", `${path} is a directory.`, { path });
   if (!node.tracked) return "absent";
+  const newborn = tree.newborn(parent, name);
   tree.store.transaction(() => {
-    unlink(tree, { parent, name: baseNameOf(path) }, actor);
+    if (newborn === undefined) {
+      vacate(tree, { parent, name }, node, actor, now());
+    } else {
+      // It took over a path that waits already.
+      tree.removeNewborn(newborn);
+      tree.store.afterRollback(() => tree.addNewborn(newborn));
+      tree.touchDirectory(parent, now(), actor);
+    }
     settle(tree, path, startedMs);
   });
+  makeOrphan(tree, node, actor);
+  tree.notify({ type: "entry", parent, name }, actor);
   return "deleted";
 }

@@ -1,5 +1,6 @@
 // The operations in the midst of which a fault is set, each with what must be there before it. Must never fail by itself.
 
+import { parseTreePath } from "../../schema/paths.ts";
 import { ALICE, type BookFixture, contentOf, EXCHANGE } from "../lib/book-fixture.ts";
 
 /** Prepares a book and answers the operation under test, which can be tried again, and what ends it all. */
@@ -94,6 +95,24 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "an unlink": (book) => {
     book.write("x", SMALL);
     return { act: () => book.unlink("x") };
+  },
+  "a deletion by path of an open file": (book) => {
+    book.write("x", SMALL);
+    const file = book.open("x");
+    contentOf(file);
+    return {
+      act: () => book.worktree.delete(parseTreePath("x"), ALICE),
+      end: () => file.release(ALICE),
+    };
+  },
+  "a deletion by path of a file that took over a vacated one": (book) => {
+    book.write("x", SMALL);
+    book.unlink("x");
+    const file = book.create("x");
+    return {
+      act: () => book.worktree.delete(parseTreePath("x"), ALICE),
+      end: () => file.release(ALICE),
+    };
   },
   "an unlink of scratch": (book) => {
     book.write("x~", LARGE);
