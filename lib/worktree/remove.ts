@@ -196,12 +196,13 @@ export function findDirectory(tree: Tree, path: DirectoryPath): FileId | undefin
 
 /** Settles one vacated path now, on behalf of who removed the file. Only within a transaction. */
 export function settle(tree: Tree, path: TreePath, startedMs: number): void {
-  const actor = tree.vacancies.take(path);
+  const vacancy = tree.vacancies.take(path);
   const row = tree.journal.get(path);
-  if (actor === undefined || row === undefined || row.parent !== null) return;
+  if (vacancy === undefined || row === undefined || row.parent !== null) return;
+  const { actor, scratchId } = vacancy;
   // A file being created there has taken the identity over and will be an update: it began with this version.
   if (isBeingCreated(tree, path)) {
-    tree.vacancies.add(path, now(), actor);
+    tree.vacancies.add(path, now(), actor, scratchId);
     return;
   }
   tree.journal.remove(path);

@@ -12,7 +12,15 @@ import { type Time, toNanoseconds } from "../time.ts";
 /** How long a path waits to be written again, in milliseconds. */
 export const VACANCY_MS = 1000;
 
+/** Who left a path vacant, and what its file became. */
+export interface Vacancy {
+  readonly actor: Actor;
+  /** The scratch file that the path's file was moved to; undefined if it was removed. */
+  readonly scratchId: FileId | undefined;
+}
+
 interface VacancyRow {
+  readonly scratchId: FileId | null;
   readonly agent: AgentName;
   readonly uid: number;
   readonly pid: number;
@@ -40,7 +48,7 @@ export class Vacancies {
     );
     this.#take = database.prepare(
       `DELETE FROM vacancy WHERE book_id = ? AND user_id = ? AND path = ?
-       RETURNING agent_id AS agent, uid, pid, command`,
+       RETURNING agent_id AS agent, uid, pid, command, scratch_id AS scratchId`,
     );
     this.#due = database.prepare(
       "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path LIMIT ?",
@@ -73,13 +81,13 @@ export class Vacancies {
     this.take(path);
   }
 
-  /** Forgets a path; answers who removed its file, if it was waiting. */
-  take(path: string): Actor | undefined {
+  /** Forgets a path; answers what was known of it, if it was waiting. */
+  take(path: string): Vacancy | undefined {
     const row = this.#take.get(...this.#key, path);
     if (row === undefined) return undefined;
     this.#store.afterRollback(() => this.#recount());
     this.count--;
-    return actorOf(row);
+    return { actor: actorOf(row), scratchId: row.scratchId ?? undefined };
   }
 
   /** Paths that have waited since `until` or longer, oldest first. */

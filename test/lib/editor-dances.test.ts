@@ -201,6 +201,20 @@ test("a daemon killed in the middle of a backup dance: the path shows its last v
   });
 });
 
+test("a daemon killed while the new version is being written for long: the path shows its last version again", () => {
+  withBook((book) => {
+    book.write("x", "bytes");
+    const seq = book.library.log.seq;
+    book.rename("x", "x~");
+    book.create("x").write(0, Buffer.from("not saved"), ALICE);
+    book.settle();
+    crash(book);
+    assert.deepEqual(book.story(seq), []);
+    assert.equal(book.text("x"), "bytes");
+    assertSound(book.library);
+  });
+});
+
 test("a daemon killed just after a file was removed: a delete when it is back", () => {
   withBook((book) => {
     book.write("x", "bytes");
