@@ -10,7 +10,7 @@ const TGID_CACHE_MAX = 1024;
 const processIds = new Map<number, number>();
 
 /** The file's beginning, or undefined when the thread is gone. */
-function readProc(tid: number, file: "cmdline" | "comm" | "status"): string | undefined {
+function readProc(tid: number, file: "comm" | "status"): string | undefined {
   let fd: number;
   try {
     fd = openSync(`/proc/${tid}/${file}`, "r");
@@ -38,25 +38,18 @@ export function processIdOf(tid: number): number {
   return Number(found);
 }
 
-/** Names that runtimes give their main thread instead of the program's. */
-const THREAD_NAMES: ReadonlySet<string> = new Set(["MainThread", "node-MainThread"]);
-/** A name of this length may have been cut off. Source: TASK_COMM_LEN less its zero byte, linux/include/linux/sched.h */
-const COMM_MAX_BYTES = 15;
+/** Names that Node gives its main thread instead of the program's. */
+const NODE_THREAD_NAMES: ReadonlySet<string> = new Set(["MainThread", "node-MainThread"]);
 
 /**
- * The name a user knows the process by: its comm; where that is a runtime's own name for a thread, or cut off, the base
- * name of argv[0]. Empty when the process is gone. The arguments are read only then: they are in the process's memory, whose
- * lock may be held by a thread of it that waits for us.
+ * The name of the process as the kernel has it (comm; at most 15 bytes). Empty when the process is gone. Never from its
+ * arguments: they are in its memory, whose lock may be held by a thread of it that waits for us (mmap over a mapping of a
+ * file of ours, a page fault in one), and every mount would hang.
  */
 export function commandOf(tid: number): string {
   if (tid === 0) return "";
   const comm = (readProc(processIdOf(tid), "comm") ?? readProc(tid, "comm") ?? "").trim();
-  if (comm === "" || (comm.length < COMM_MAX_BYTES && !THREAD_NAMES.has(comm))) return comm;
-  const line = readProc(tid, "cmdline") ?? "";
-  const end = line.indexOf("\0");
-  const first = end === -1 ? line : line.slice(0, end);
-  const name = first.slice(first.lastIndexOf("/") + 1).trim();
-  return name === "" ? comm : name;
+  return NODE_THREAD_NAMES.has(comm) ? "node" : comm;
 }
 
 /** What a thread may do with set-id bits, as far as the kernel's request does not say it. */

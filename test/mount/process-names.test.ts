@@ -3,16 +3,26 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { commandOf, processIdOf } from "../../mount/process-names.ts";
 import { RequestActor } from "../../mount/request-actor.ts";
 import { parseAgentName } from "../../schema/ids.ts";
 
-test("R7: a command is argv[0] without its directory, not the kernel's name for a thread", () => {
-  assert.equal(commandOf(process.pid), process.argv0.replace(/.*\//, ""));
-  assert.notEqual(readFileSync("/proc/self/comm", "utf8").trim(), "");
+test("R7: a command is the process's name, not what Node calls a thread of it", () => {
+  assert.equal(commandOf(process.pid), "node");
+});
+
+test("a name is never read from a process's memory, whose lock may wait for the mount", async () => {
+  // A name that is cut off: the arguments have all of it, and they are in that memory.
+  const script = "printf a-name-that-is-cut-off > /proc/$$/comm; echo; read -r _";
+  const child = spawn("/bin/sh", ["-c", script], { stdio: ["pipe", "pipe", "ignore"] });
+  try {
+    await once(child.stdout, "data");
+    assert.equal(commandOf(child.pid as number), "a-name-that-is-");
+  } finally {
+    child.kill("SIGKILL");
+  }
 });
 
 test("R7: a thread counts as its process", async () => {
