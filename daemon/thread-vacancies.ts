@@ -23,11 +23,14 @@ export class ThreadVacancies {
     const nowMs = performance.now();
     // Asked for between any two requests, so that most of the time the answer must cost nothing.
     if (nowMs < this.#nextMs) return Math.ceil(this.#nextMs - nowMs);
-    for (const worktree of waiting) {
-      // After `rm -r` of much there is much to do: in slices, so that requests are served in between.
-      if (worktree.settle(VACANCY_MS, SLICE) === SLICE) return 0;
-    }
+    // Before the attempt: one that fails (a full disk) is not to be repeated, and told, between any two requests.
     this.#nextMs = nowMs + VACANCY_MS / 2;
+    for (const worktree of waiting) {
+      if (worktree.settle(VACANCY_MS, SLICE) < SLICE) continue;
+      // After `rm -r` of much there is much to do: in slices, so that requests are served in between.
+      this.#nextMs = 0;
+      return 0;
+    }
     return waiting.some((worktree) => worktree.hasVacancies) ? VACANCY_MS / 2 : NEVER_MS;
   }
 }
