@@ -51,7 +51,10 @@ export class ThreadMounts {
       },
       owner: { uid, gid },
       deliveries: this.deliveries,
-      link: new DeviceLink(device, (notification) => tell({ type: "notify", mountId, notification })),
+      link: new DeviceLink(device, {
+        notify: (notification) => tell({ type: "notify", mountId, notification }),
+        onFault,
+      }),
       siblings: this.#siblingsOf(bookId),
       onFault,
     });

@@ -2,21 +2,31 @@
 import type { Device } from "./kernel/device.ts";
 import type { Answer, KernelLink, Notification } from "./kernel-link.ts";
 
+export interface DeviceLinkOptions {
+  /** Hands over to another thread, where a Notifier writes to the same device. */
+  notify(notification: Notification): void;
+  onFault(error: unknown, operation: string): void;
+}
+
 export class DeviceLink implements KernelLink {
   readonly #device: Device;
-  readonly #notify: (notification: Notification) => void;
+  readonly #options: DeviceLinkOptions;
 
-  /** `notify` hands over to another thread, where a Notifier writes to the same device. */
-  constructor(device: Device, notify: (notification: Notification) => void) {
+  constructor(device: Device, options: DeviceLinkOptions) {
     this.#device = device;
-    this.#notify = notify;
+    this.#options = options;
   }
 
   notify(notification: Notification): void {
-    this.#notify(notification);
+    this.#options.notify(notification);
   }
 
+  /** Never throws: it is called while others' answers, of other mounts too, wait for their turn. */
   answer(answer: Answer): void {
-    this.#device.send(answer);
+    try {
+      this.#device.send(answer);
+    } catch (error) {
+      this.#options.onFault(error, "answering late");
+    }
   }
 }

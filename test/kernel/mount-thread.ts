@@ -63,7 +63,10 @@ function serve(fd: number, readOnly: boolean): void {
     },
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     deliveries,
-    link: new DeviceLink(device, (notification) => tell({ kind: "notify", fd, notification })),
+    link: new DeviceLink(device, {
+      notify: (notification) => tell({ kind: "notify", fd, notification }),
+      onFault,
+    }),
     siblings,
     onFault,
   });
