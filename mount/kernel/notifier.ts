@@ -20,6 +20,32 @@ export interface NotifierOptions {
   onFault(error: unknown): void;
 }
 
+/**
+ * The lane whose messages may wait in the kernel for a directory's lock, which a request may hold whose answer waits for
+ * messages of the other lane.
+ */
+const WAITING_LANE = "entry";
+/**
+ * How many of those are written at a time, to all mounts together: below the 4 threads of Node's pool, so that the other
+ * lane always finds one, however many mounts there are.
+ */
+const MAX_WAITING = 2;
+let waiting = 0;
+const queue: (() => void)[] = [];
+
+async function inTurn(write: () => Promise<void>): Promise<void> {
+  if (waiting < MAX_WAITING) waiting++;
+  else await new Promise<void>((resolve) => queue.push(resolve));
+  try {
+    await write();
+  } finally {
+    // The turn passes on to the next, if there is one.
+    const next = queue.shift();
+    if (next === undefined) waiting--;
+    else next();
+  }
+}
+
 export class Notifier {
   readonly #options: NotifierOptions;
   readonly #lanes = new Map<string, Promise<void>>();
@@ -33,7 +59,9 @@ export class Notifier {
     const before = this.#lanes.get(message.lane) ?? Promise.resolve();
     this.#lanes.set(
       message.lane,
-      before.then(() => this.#write(message)),
+      before.then(() =>
+        message.lane === WAITING_LANE ? inTurn(() => this.#write(message)) : this.#write(message),
+      ),
     );
   }
 
