@@ -6,6 +6,7 @@
 const childProcess = require("child_process");
 const fs = require("fs");
 const nodeModule = require("module");
+const os = require("os");
 const path = require("path");
 const url = require("url");
 
@@ -26,7 +27,10 @@ function launch(entry) {
   if (isNewEnough(process.versions.node)) {
     // A command is short: a good part of it is compiling what was compiled the last time. Its threads and the daemon that
     // it starts are told by the environment; there it also saves the memory of the compiler for types.
-    nodeModule.enableCompileCache();
+    // In a directory of the user's own: what is in it is executed, so it must not be where others can write.
+    nodeModule.enableCompileCache(
+      path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "pfs", "node"),
+    );
     process.env.NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE || nodeModule.getCompileCacheDir() || "";
     import(url.pathToFileURL(inCheckout ? source : path.join(ROOT, entry.built)).href);
   } else if (inCheckout && fs.existsSync(CHECKOUT_NODE)) {

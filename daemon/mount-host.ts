@@ -40,6 +40,9 @@ export interface MountHostOptions extends MountHostEvents {
   readonly tellsChanges: boolean;
 }
 
+/** What requests leave behind is garbage at once: a larger nursery only means more memory between two collections. */
+const YOUNG_GENERATION_MB = 8;
+
 interface Pending {
   resolve(output: unknown): void;
   reject(error: Error): void;
@@ -83,6 +86,7 @@ export class MountHost {
       name: "pfs-mount",
       workerData: start,
       transferList: [port2],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     this.#exit = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
     this.#worker.on("error", (error) =>

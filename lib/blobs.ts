@@ -18,6 +18,9 @@ export const INLINE_MAX_BYTES = 128 * 1024;
 /** Ending of a note in drafts/ that a blob is on its way into objects/; a killed process leaves it (leftovers.ts). */
 export const INCOMING = ".incoming";
 
+/** Large blobs that are remembered as verified; past that they are verified again. */
+const MAX_VERIFIED = 10_000;
+
 export type StorageBackend = "inline" | "object";
 
 /** A large blob opened for reading. The descriptor is the caller's to close. */
@@ -170,6 +173,7 @@ export class Blobs {
   }
 
   #markVerified(blobHash: BlobHash, fd: number): void {
+    if (this.#verified.size >= MAX_VERIFIED) this.#verified.clear();
     this.#verified.set(blobHash, fingerprint(fd));
   }
 }

@@ -30,6 +30,8 @@ interface RawRow extends Omit<JournalRow, "mtime" | "writtenAt"> {
 const COLUMNS = `path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id AS fileId, storage_backend AS storage,
   CAST(last_written_at AS TEXT) AS writtenAt, parent`;
 
+const NO_END = new Uint8Array(0);
+
 /** The journal of one layer of one book. */
 export class Journal {
   readonly #bookId: BookId;
@@ -76,7 +78,8 @@ export class Journal {
   /** All rows below a directory, bytewise sorted by path. */
   below(directory: string): JournalRow[] {
     // "0" is the character after "/": the range holds exactly what begins with `directory/`.
-    const [from, to] = directory === "" ? ["", "\u{10ffff}"] : [`${directory}/`, `${directory}0`];
+    // SQLite sorts every text before every blob, so that an empty blob is the end of all paths.
+    const [from, to] = directory === "" ? ["", NO_END] : [`${directory}/`, `${directory}0`];
     return this.#below.all(this.#bookId, from, to, this.#userId).map(toRow);
   }
 

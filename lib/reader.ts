@@ -156,7 +156,8 @@ export class StoreReader {
     const single = prefix === "" ? undefined : this.file(bookId, prefix);
     if (single !== undefined) yield single;
     // "0" is the character after "/": what begins with `prefix/` is from there up to `prefix0`.
-    const end = prefix === "" ? "\u{10ffff}" : `${prefix}0`;
+    // SQLite sorts every text before every blob, so that an empty blob is the end of all paths.
+    const end = prefix === "" ? new Uint8Array(0) : `${prefix}0`;
     for (let after = prefix === "" ? "" : `${prefix}/`; ; ) {
       const rows = this.#files.all(bookId, after, end, BASE, PAGE_ROWS);
       for (const row of rows) yield toFile(row);

@@ -122,7 +122,7 @@ export class Loop {
   }
 
   #end(mount: Mount): void {
-    this.remove(mount.session);
+    this.#guard("unmount", () => this.remove(mount.session));
     this.#guard("unmount", () => mount.onEnd());
   }
 
