@@ -93,7 +93,7 @@ export async function scanDirectory(
       : parseTreePath(options.into.replace(/\/+$/, ""));
   const scan: Scan = { files: [], directories: [], skipped: [], problems: [] };
   if (into !== ROOT) addAncestors(scan, into);
-  await scanInto(scan, directory, into);
+  await scanInto(scan, { source: directory, path: into, isTop: true });
   scan.files.sort((a, b) => (a.path < b.path ? -1 : 1));
   scan.directories.sort();
   return scan;
@@ -112,7 +112,15 @@ function addAncestors(scan: Scan, path: string): void {
   for (let count = 1; count <= names.length; count++) scan.directories.push(names.slice(0, count).join("/"));
 }
 
-async function scanInto(scan: Scan, source: string, path: DirectoryPath): Promise<void> {
+/** A directory to look through, and the book's directory that it goes into. */
+interface Place {
+  readonly source: string;
+  readonly path: DirectoryPath;
+  /** Only the top of a mount has control files, wherever in the book it goes. */
+  readonly isTop: boolean;
+}
+
+async function scanInto(scan: Scan, { source, path, isTop }: Place): Promise<void> {
   let entries: Dirent<Buffer>[];
   try {
     entries = await readdir(source, { withFileTypes: true, encoding: "buffer" });
@@ -128,14 +136,14 @@ async function scanInto(scan: Scan, source: string, path: DirectoryPath): Promis
     if (name === undefined || place === undefined) return;
     const from = `${source === "/" ? "" : source}/${name}`;
     if (isScratchName(name)) scan.skipped.push({ path: place, reason: "scratch of an editor or a tool" });
-    else if (place === CONTROL_DIRECTORY)
+    else if (isTop && name === CONTROL_DIRECTORY)
       scan.skipped.push({ path: place, reason: "control files of a mount" });
     else if (entry.isDirectory()) below.push([from, place]);
     else await addFile(scan, from, place);
   });
   for (const [from, place] of below) {
     scan.directories.push(place);
-    await scanInto(scan, from, place);
+    await scanInto(scan, { source: from, path: place, isTop: false });
   }
 }
 

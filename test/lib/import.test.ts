@@ -124,6 +124,11 @@ test("S1: scratch, .git and a mount's control files are left out, and said so", 
     );
     assert.deepEqual(scan.skipped.map((each) => each.path).sort(), [".a.md.swp", ".git", ".pfs", "a.md~"]);
     assert.ok(scan.skipped.every((each) => each.reason !== ""));
+    const below = await scanForImport(source, { into: "copy" });
+    assert.deepEqual(
+      below.files.map((file) => file.path),
+      ["copy/a.md"],
+    );
   });
 });
 
