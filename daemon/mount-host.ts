@@ -41,7 +41,7 @@ export interface MountHostOptions extends MountHostEvents {
 }
 
 /** What requests leave behind is garbage at once: a larger nursery only means more memory between two collections. */
-const YOUNG_GENERATION_MB = 8;
+const YOUNG_GENERATION_MB = 3;
 
 interface Pending {
   resolve(output: unknown): void;

@@ -248,7 +248,7 @@ function openDatabase(file: string): Sqlite.Database {
     database.pragma("wal_autocheckpoint = 0");
     database.pragma("foreign_keys = ON");
     database.pragma("trusted_schema = OFF");
-    database.pragma("cache_size = -16384");
+    database.pragma("cache_size = -8192");
     migrate(database, file);
     return database;
   } catch (error) {
