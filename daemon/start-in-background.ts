@@ -3,12 +3,13 @@
  * how its start is waited for.
  */
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { makeDirectories } from "../lib/make-directories.ts";
 import { PfsError } from "../schema/errors.ts";
 import { type DaemonClient, findDaemon } from "./daemon-client.ts";
 import { errorFrom } from "./error-report.ts";
@@ -25,7 +26,7 @@ const LITTLE_MEMORY = ["--max-semi-space-size=1"];
 
 /** Starts one and waits until it answers; if another was quicker, that one. @throws why it does not start */
 export async function startInBackground(storeDirectory: string): Promise<DaemonClient> {
-  mkdirSync(storeDirectory, { recursive: true, mode: 0o700 });
+  makeDirectories(storeDirectory, 0o700);
   const outcome = await spawnDaemon(storeDirectory);
   if (outcome.error !== undefined && outcome.error.code !== "STORE_BUSY") throw errorFrom(outcome.error);
   const deadlineMs = performance.now() + OTHER_START_MS;

@@ -10,6 +10,7 @@ import { PfsError } from "../schema/errors.ts";
 import type { BookId } from "../schema/ids.ts";
 import { parseTreePath } from "../schema/paths.ts";
 import { futimens, setLinkTimes } from "./libc.ts";
+import { makeDirectories } from "./make-directories.ts";
 import type { BookFile, StoreReader } from "./reader.ts";
 import { runBounded } from "./run-bounded.ts";
 import { JournalMode } from "./worktree/node-rows.ts";
@@ -78,7 +79,7 @@ async function prepareTarget(directory: string, force: boolean): Promise<void> {
   const names = await readdir(directory).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code === "ENOTDIR") throw new PfsError("EXISTS", `${directory} is not a directory.`);
     if (error.code !== "ENOENT") throw error;
-    await mkdir(directory, { recursive: true });
+    makeDirectories(directory, 0o777);
     return [];
   });
   if (names.length === 0 || force) return;

@@ -13,10 +13,11 @@ import {
   statfsSync,
   statSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
 import { LockFile } from "./lock-file.ts";
+import { makeDirectories } from "./make-directories.ts";
 import { APPLICATION_ID, migrate, newestVersion, tooNew } from "./migrations.ts";
 import { passStep } from "./step.ts";
 
@@ -86,7 +87,7 @@ export class Store {
         hint: "Make a book with `pfs init BOOK`, or name another store with --store.",
       });
     }
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(resolve(directory), 0o700);
     const lock = LockFile.acquire(join(directory, "lock"), directory);
     let database: Sqlite.Database | undefined;
     try {
