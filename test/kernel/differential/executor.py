@@ -67,6 +67,13 @@ def shown(state):
     }
 
 
+def open_file(path, flags):
+    """Opens a path, but for fifos, which would wait for somebody at their other end."""
+    if stat.S_ISFIFO(os.stat(path).st_mode if os.path.exists(path) else 0):
+        raise OSError(errno.ENXIO, "a fifo")
+    return os.open(path, flags, 0o666)
+
+
 class Side:
     """One directory, with the files that the calls have open in it."""
 
@@ -123,7 +130,8 @@ class Side:
     # Files by path
 
     def do_open(self, call):
-        flags = 0
+        # A fifo without somebody at its other end must not keep the test waiting.
+        flags = os.O_NONBLOCK
         for flag in call["flags"]:
             flags |= OPEN_FLAGS[flag]
         fd = os.open(self.path(call["path"]), flags, call["mode"])
@@ -203,11 +211,11 @@ class Side:
             return sorted([entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink(), entry.is_file(follow_symlinks=False)] for entry in entries if entry.name != ".pfs")
 
     def do_read_all(self, call):
-        with open(self.path(call["path"]), "rb") as file:
+        with open(self.path(call["path"]), "rb", opener=open_file) as file:
             return digest(file.read())
 
     def do_write_all(self, call):
-        with open(self.path(call["path"]), "wb") as file:
+        with open(self.path(call["path"]), "wb", opener=open_file) as file:
             file.write(content(call["size"], call["fill"]))
 
     # Open files
@@ -314,6 +322,8 @@ class Side:
         """Everything below the root."""
         nodes, links = {}, {}
         for folder, folders, files in os.walk(self.root):
+            # The order in which the walk goes on: "same as" names the first one met.
+            folders.sort()
             for name in sorted(folders + files):
                 path = os.path.join(folder, name)
                 relative = os.path.relpath(path, self.root)
