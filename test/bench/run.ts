@@ -10,8 +10,8 @@ import { makeBook } from "./book.ts";
 import { measureImport, measureOpening } from "./opening.ts";
 import { runPinned, startNative, startPeer, startPfs, type Target } from "./targets.ts";
 
-const ROUNDS = 5;
-const LARGE_ROUNDS = 3;
+const ROUNDS = 3;
+const LARGE_ROUNDS = 2;
 const CLIENT = new URL("client.ts", import.meta.url).pathname;
 const REPORT = new URL("../../BENCHMARKS.md", import.meta.url).pathname;
 const BOOK = { files: 960, meanBytes: 15_000 };
