@@ -69,11 +69,25 @@ export async function startPfs(book: string, work: string): Promise<PfsTarget> {
   execFileSync(process.execPath, [PFS, "--store", store, "import", "bench", book], { stdio: "ignore" });
   const importMs = performance.now() - started;
   const daemon = await mountPfs(store, directory);
-  return { name: "pfs", directory, pid: daemon.pid as number, importMs, stop: () => stopPfs(store) };
+  return {
+    name: "pfs",
+    directory,
+    pid: daemon.pid as number,
+    importMs,
+    stop: () => endDaemon(daemon, directory),
+  };
+}
+
+/** Not with `pfs stop`: that waits for the process to be gone, which it is only once this one, its parent, may look. */
+function endDaemon(daemon: ChildProcess, directory: string): void {
+  daemon.kill("SIGTERM");
+  while (readFileSync("/proc/self/mountinfo", "utf8").includes(` ${directory} `)) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
 }
 
 export function stopPfs(store: string): void {
-  execFileSync(process.execPath, [PFS, "--store", store, "stop"], { stdio: "ignore" });
+  execFileSync(process.execPath, [PFS, "--store", store, "stop"], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
 /** Starts a daemon in the foreground that serves book `bench`, and waits until the directory answers. */
