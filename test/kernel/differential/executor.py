@@ -352,7 +352,8 @@ def effects(before, after):
             result[name] = errno.errorcode[now]
             continue
         result[name] = shown(now)
-        if was is not None and not isinstance(was, int) and was.st_ino == now.st_ino:
+        # What goes through a fifo is between processes: the kernel tells a FUSE file system nothing of it.
+        if was is not None and not isinstance(was, int) and was.st_ino == now.st_ino and not stat.S_ISFIFO(now.st_mode):
             result[name]["moved"] = [kind for kind in ("mtime", "ctime") if getattr(was, f"st_{kind}_ns") != getattr(now, f"st_{kind}_ns")]
             if any(getattr(was, f"st_{kind}_ns") > getattr(now, f"st_{kind}_ns") for kind in ["ctime"]):
                 result[name]["moved"].append("ctime backwards")

@@ -2,9 +2,9 @@
 // what each call changed, and the trees in the end are the same. What is excepted is in executor.py (`is_excepted`).
 
 import { test } from "node:test";
-import "../property-seed.ts";
-import { assertSameAsPlain } from "./differential/property.ts";
+import "../../property-seed.ts";
+import { assertSameAsPlain } from "./property.ts";
 
 test("random system calls: a mount answers as an ordinary directory does", async () => {
-  await assertSameAsPlain({ sequences: 60, maxCalls: 60 });
+  await assertSameAsPlain({ sequences: 200, maxCalls: 120 });
 });
