@@ -52,24 +52,27 @@ export function commandOf(tid: number): string {
   return NODE_THREAD_NAMES.has(comm) ? "node" : comm;
 }
 
-/** What a thread may do with set-id bits, as far as the kernel's request does not say it. */
+/** What a thread may do, as far as the kernel does not check it and its request does not say it. */
 export interface ThreadRights {
   /** Supplementary groups. */
   readonly groups: readonly number[];
   /** CAP_FSETID: keeps set-id bits where others lose them. */
   readonly keepsSetId: boolean;
+  /** CAP_SYS_ADMIN: sees extended attributes named trusted.*. */
+  readonly seesTrusted: boolean;
 }
 
 /** Source: linux/include/uapi/linux/capability.h */
-const CAP_FSETID = 4n;
+const [CAP_FSETID, CAP_SYS_ADMIN] = [4n, 21n];
 
 /** No groups and no rights for a thread that is gone. */
 export function rightsOf(tid: number): ThreadRights {
   const status = tid === 0 ? undefined : readProc(tid, "status");
   const groups = /^Groups:\s*([0-9 ]*)$/m.exec(status ?? "")?.[1] ?? "";
-  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? "")?.[1] ?? "0";
+  const capabilities = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status ?? "")?.[1] ?? "0"}`);
   return {
     groups: groups.split(" ").filter(Boolean).map(Number),
-    keepsSetId: (BigInt(`0x${capabilities}`) & (1n << CAP_FSETID)) !== 0n,
+    keepsSetId: (capabilities & (1n << CAP_FSETID)) !== 0n,
+    seesTrusted: (capabilities & (1n << CAP_SYS_ADMIN)) !== 0n,
   };
 }

@@ -70,7 +70,7 @@ export class Entries {
     this.#removeNode = database.prepare("DELETE FROM worktree_node WHERE file_id = ?");
     this.#removeXattrs = database.prepare("DELETE FROM worktree_xattr WHERE file_id = ?");
     this.#touch = database.prepare(
-      "UPDATE worktree_node SET mtime = ?, ctime = ?, nlink = nlink + ? WHERE file_id = ?",
+      "UPDATE worktree_node SET mtime = ?, ctime = max(ctime, ?), nlink = nlink + ? WHERE file_id = ?",
     );
     this.#changeLinks = database.prepare(
       "UPDATE worktree_node SET nlink = nlink + ?, ctime = ? WHERE file_id = ?",

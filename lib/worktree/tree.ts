@@ -14,7 +14,7 @@ import { Journal } from "../journal.ts";
 import type { Log } from "../log.ts";
 import { type Actor, type Change, FileType, type Node } from "../node.ts";
 import type { Store } from "../store.ts";
-import type { Time } from "../time.ts";
+import { compareTimes, type Time } from "../time.ts";
 import { DirectoryPaths } from "./directory-paths.ts";
 import { Entries } from "./entries.ts";
 import { type LocalRow, localNode, SELECT_TRACKED, type TrackedRow, trackedNode } from "./node-rows.ts";
@@ -280,13 +280,15 @@ export class Tree {
   #withTouch(node: Node): Node {
     const time = this.#touched.size === 0 ? undefined : this.#touched.get(node.fileId);
     if (time === undefined) return node;
-    const { seconds, nanoseconds } = time;
+    const ctime = { seconds: node.ctimeSeconds, nanoseconds: node.ctimeNanoseconds };
+    // Its attributes may have changed since.
+    const changed = compareTimes(ctime, time) > 0 ? ctime : time;
     return {
       ...node,
-      mtimeSeconds: seconds,
-      mtimeNanoseconds: nanoseconds,
-      ctimeSeconds: seconds,
-      ctimeNanoseconds: nanoseconds,
+      mtimeSeconds: time.seconds,
+      mtimeNanoseconds: time.nanoseconds,
+      ctimeSeconds: changed.seconds,
+      ctimeNanoseconds: changed.nanoseconds,
     };
   }
 

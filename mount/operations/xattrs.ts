@@ -9,6 +9,7 @@ import {
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
 import { isControlNodeid } from "../node-ids.ts";
+import { rightsOf } from "../process-names.ts";
 import type { Session } from "../session.ts";
 
 /** Source: setxattr(2), linux/include/uapi/linux/xattr.h */
@@ -33,7 +34,9 @@ export function listxattr(session: Session, request: Request, reply: Reply): boo
   const names = isControlNodeid(request.nodeid)
     ? []
     : session.worktree.listXattrs(session.nodeIds.fileIdOf(request.nodeid));
-  answer(reply, Buffer.from(names.map((name) => `${name}\0`).join("")), size);
+  const hidesTrusted = names.some(isTrusted) && !rightsOf(request.pid).seesTrusted;
+  const seen = hidesTrusted ? names.filter((name) => !isTrusted(name)) : names;
+  answer(reply, Buffer.from(seen.map((name) => `${name}\0`).join("")), size);
   return true;
 }
 
@@ -54,6 +57,11 @@ export function removexattr(session: Session, request: Request, reply: Reply): b
   session.worktree.removeXattr(fileId, known(name), session.actor(request));
   reply.ok();
   return true;
+}
+
+/** Names that only the machine's administrators see. Source: xattr(7) */
+function isTrusted(name: string): boolean {
+  return name.startsWith("trusted.");
 }
 
 function changeable(session: Session, request: Request) {
