@@ -25,6 +25,8 @@ export class CheckpointHost {
       name: "pfs-checkpoint",
       workerData: start,
       resourceLimits: LITTLE_MEMORY,
+      // It has one open on purpose until the process ends: Checkpoint.syncDatabase.
+      trackUnmanagedFds: false,
     });
     worker.on("message", ({ message }: CheckpointerFault) => onFault(message));
     worker.on("error", (error) => onFault(String(error)));

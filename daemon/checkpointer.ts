@@ -3,7 +3,7 @@
  * moves them from the write-ahead log into the database. Must never write anything of its own.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { Checkpoint } from "../lib/checkpoint.ts";
+import { Checkpoint, WAL_LIMIT_BYTES } from "../lib/checkpoint.ts";
 import { CommitSignal } from "./commit-signal.ts";
 
 export interface CheckpointerStart {
@@ -21,6 +21,11 @@ const SYNC_DELAY_MS = 500;
 const SLICE_MS = 100;
 /** A log that grows this fast is not left to grow until the delay is over. */
 const LARGE_WAL_BYTES = 16 * 1024 * 1024;
+
+/** Checkpoints in a row before the writer is asked. */
+const ROUNDS = 2;
+/** For how long the writer is asked to make room. */
+const RESTART_PATIENCE_MS = 200;
 
 const { storeDirectory, commits } = workerData as CheckpointerStart;
 const signal = new CommitSignal(commits);
@@ -41,12 +46,33 @@ function attempt(action: () => void): void {
   }
 }
 
+/**
+ * A writer that never pauses adds to the log while this thread empties it, so that it never starts over by itself. Each
+ * round leaves less, until the writer can do the rest between two commits without being held up for long.
+ */
+function empty(): void {
+  const walBytes = checkpoint.run();
+  if (walBytes < WAL_LIMIT_BYTES) restartAtBytes = WAL_LIMIT_BYTES;
+  if (walBytes < restartAtBytes) return;
+  for (let round = 0; round < ROUNDS; round++) {
+    checkpoint.syncDatabase();
+    checkpoint.run();
+  }
+  checkpoint.syncDatabase();
+  checkpoint.sync();
+  if (signal.isStopped) return;
+  signal.requestRestart(RESTART_PATIENCE_MS);
+  // A reader may hold the log (a long `pfs verify`): not to be tried again for every commit.
+  restartAtBytes = walBytes + WAL_LIMIT_BYTES;
+}
+
+let restartAtBytes = WAL_LIMIT_BYTES;
 let seen = 0;
 while (!signal.isStopped) {
   signal.waitForMore(seen);
   waitForDelay(checkpoint.walBytes);
   seen = signal.count;
   attempt(() => checkpoint.sync());
-  attempt(() => checkpoint.run());
+  attempt(empty);
 }
 checkpoint.close();

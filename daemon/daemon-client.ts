@@ -2,27 +2,60 @@
  * The daemon as a command knows it: finds the one that owns a store and talks HTTP with it over its socket. Must never
  * open the store.
  */
+import { readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { pipeline } from "node:stream/promises";
 import { PfsError } from "../schema/errors.ts";
 import { type ErrorReport, errorFrom, UNFORESEEN } from "./error-report.ts";
 import { openSocketAddress } from "./store-socket.ts";
 
-type Method = "GET" | "POST" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "DELETE";
+
+/** What goes with a request: an object as JSON, or bytes as they come. */
+type Body = object | AsyncIterable<Uint8Array>;
+
+/** A daemon answers a greeting at once, whatever else it does; one that was stopped with a signal never does. */
+const GREETING_TIMEOUT_MS = 5_000;
 
 /** Nobody there: no socket, a socket of a dead daemon, or no store at all. */
 const ABSENT = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
 
+/** No answer in time. */
+class Silence extends Error {
+  constructor(timeoutMs: number) {
+    super(`it has not answered for ${timeoutMs / 1000} seconds`);
+  }
+}
+
 export class DaemonClient {
   readonly storeDirectory: string;
+  readonly #socket: string | undefined;
 
-  constructor(storeDirectory: string) {
+  /** @param socket another one than the store's own, as that for other Unix users */
+  constructor(storeDirectory: string, socket?: string) {
     this.storeDirectory = storeDirectory;
+    this.#socket = socket;
   }
 
   /** One JSON object. @throws what the daemon answers; PfsError DAEMON_UNREACHABLE */
   async call(method: Method, path: string, body?: object): Promise<unknown> {
-    const response = await this.#send(method, path, body);
+    return this.#call(method, path, body);
+  }
+
+  /** Sends bytes as they come; answers one JSON object. @throws as {@link call}; what `bytes` throws, if it is a PfsError */
+  async upload(path: string, bytes: AsyncIterable<Uint8Array>): Promise<unknown> {
+    return this.#call("PUT", path, bytes);
+  }
+
+  /** Asks for a sign of life. @throws PfsError DAEMON_UNREACHABLE when none comes within some seconds */
+  async greet(): Promise<void> {
+    await this.#call("GET", "/", undefined, GREETING_TIMEOUT_MS);
+  }
+
+  async #call(method: Method, path: string, body?: Body, timeoutMs?: number): Promise<unknown> {
+    const response = await this.#send(method, path, body, timeoutMs);
     let text = "";
     for await (const chunk of response.setEncoding("utf8")) text += chunk;
     return parseLine(text);
@@ -34,19 +67,35 @@ export class DaemonClient {
     for await (const line of createInterface({ input: response })) {
       if (line !== "") yield parseLine(line);
     }
-    if (!response.complete)
-      throw unreachable(this.storeDirectory, "it has ended in the middle of its answer");
+    if (!response.complete) throw this.#unreachable("it has ended in the middle of its answer");
   }
 
-  #send(method: Method, path: string, body: object | undefined): Promise<IncomingMessage> {
+  #send(method: Method, path: string, body: Body | undefined, timeoutMs?: number): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const address = openSocketAddress(this.storeDirectory);
-    const sent = request({ socketPath: address.path, method, path, agent: false }, resolve);
+    const address =
+      this.#socket === undefined
+        ? openSocketAddress(this.storeDirectory)
+        : { path: this.#socket, close: () => undefined };
+    const timeout = timeoutMs === undefined ? {} : { timeout: timeoutMs };
+    const sent = request({ socketPath: address.path, method, path, agent: false, ...timeout }, resolve);
+    sent.on("timeout", () => sent.destroy(new Silence(timeoutMs as number)));
     sent.on("error", (error: NodeJS.ErrnoException) => {
-      reject(ABSENT.has(error.code ?? "") ? error : unreachable(this.storeDirectory, error.message, error));
+      const isAbsent = ABSENT.has(error.code ?? "") && this.#socket === undefined;
+      reject(isAbsent || error instanceof PfsError ? error : this.#unreachable(error.message, error));
     });
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
+    if (body !== undefined && Symbol.asyncIterator in body) {
+      // Its failure is that of the request.
+      pipeline(body, sent).catch(() => undefined);
+    } else sent.end(body === undefined ? undefined : JSON.stringify(body));
     return promise.finally(() => address.close());
+  }
+
+  #unreachable(why: string, cause?: unknown): PfsError {
+    if (this.#socket === undefined) return unreachable(this.storeDirectory, why, cause);
+    return new PfsError("DAEMON_UNREACHABLE", `No daemon can be reached at ${this.#socket}: ${why}.`, {
+      hint: "The daemon's configuration names its socket for other users, under `access`.",
+      cause,
+    });
   }
 }
 
@@ -54,7 +103,7 @@ export class DaemonClient {
 export async function findDaemon(storeDirectory: string): Promise<DaemonClient | undefined> {
   const client = new DaemonClient(storeDirectory);
   try {
-    await client.call("GET", "/");
+    await client.greet();
     return client;
   } catch (error) {
     if (ABSENT.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
@@ -87,8 +136,20 @@ function unreachable(storeDirectory: string, why: string, cause?: unknown): PfsE
     {
       hint: denied
         ? "Run the command as that user, or name another store with --store."
-        : "`pfs status` says whether it runs; `pfs stop` ends it.",
+        : cause instanceof Silence
+          ? wakeHint(storeDirectory)
+          : "`pfs status` says whether it runs; `pfs stop` ends it.",
       cause,
     },
   );
+}
+
+function wakeHint(storeDirectory: string): string {
+  let pid = "PID";
+  try {
+    pid = readFileSync(join(storeDirectory, "lock"), "utf8").trim() || pid;
+  } catch {
+    // Then there is no number to name.
+  }
+  return `If it was suspended, \`kill -CONT ${pid}\` lets it go on; \`kill -9 ${pid}\` ends it, and nothing that was saved is lost.`;
 }

@@ -1,5 +1,6 @@
 /** The mount thread as the owner of the store that commands ask. Owns nothing of its own. */
 import type { MountHost } from "./mount-host.ts";
+import { SETTLE_AGE_MS } from "./settle-age.ts";
 import type { StoreOwner } from "./store-owner.ts";
 
 /** The owner behind a mount thread. */
@@ -7,7 +8,22 @@ export function daemonOwner(storeDirectory: string, host: MountHost): StoreOwner
   return {
     storeDirectory,
     findBook: (bookId) => host.call("findBook", { bookId }),
-    createBook: (bookId, profileJson) => host.call("createBook", { bookId, profileJson }),
+    createBook: (input) => host.call("createBook", input),
     importBatch: (input) => host.call("importBatch", input),
+    renamePaths: (input) => host.call("renamePaths", input),
+    resolveConflict: (input) => host.call("resolveConflict", input),
+    writeFile: (input) => host.call("writeFile", input),
+    restore: (input) => host.call("restore", input),
+    tellManifest: (bookId) => host.call("tellManifest", { bookId }),
+    rememberManifest: (bookId, manifest) => host.call("rememberManifest", { bookId, ...manifest }),
+    revert: (input) => host.call("revert", input),
+    publishOverlay: (input) => host.call("publishOverlay", input),
+    settle: (bookId) => host.call("settle", { bookId, minimumAgeMs: SETTLE_AGE_MS }),
+    shareBook: (bookId, remote) => host.call("shareBook", { bookId, remote }),
+    followRemote: (bookId, page) => host.call("followRemote", { bookId, page }),
+    followSnapshot: (bookId, page) => host.call("followSnapshot", { bookId, page }),
+    noteShared: (bookId, pairs, blobs) => host.call("noteShared", { bookId, pairs, blobs }),
+    storeBlobs: (blobs) => host.call("storeBlobs", { blobs }),
+    collectGarbage: (garbage) => host.call("collectGarbage", garbage),
   };
 }

@@ -3,23 +3,41 @@
  * root of a process that serves a store; must never hold what the store holds.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { FetchOutcome } from "../lib/errands.ts";
 import { StoreReader } from "../lib/reader.ts";
+import { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import { PfsError } from "../schema/errors.ts";
+import type { HttpAddress } from "../schema/http-address.ts";
+import { openAccessSocket } from "./access-socket.ts";
+import { ArchiveMeter } from "./archive-meter.ts";
 import { CheckpointHost } from "./checkpoint-host.ts";
 import { CommitSignal } from "./commit-signal.ts";
+import { type ConfigStatus, Configuration, type ConfigurationOptions } from "./configuration.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { routes } from "./control/routes.ts";
 import { answersAt } from "./daemon-client.ts";
 import { daemonOwner } from "./daemon-owner.ts";
+import { HealthChecks } from "./health.ts";
+import { HttpPort } from "./http-port.ts";
 import { type ImportEvent, type ImportRequest, importDirectory } from "./import-directory.ts";
+import { LastVerify } from "./last-verify.ts";
+import { Metrics } from "./metrics.ts";
 import { packageVersion } from "./module-file.ts";
+import { type MonitorPage, monitorPages } from "./monitor.ts";
 import { MountHost } from "./mount-host.ts";
 import { type MountDescription, MountRegistry } from "./mount-registry.ts";
 import type { Reporter } from "./reporter.ts";
+import type { StoreOwner } from "./store-owner.ts";
+import { openSocketAddress } from "./store-socket.ts";
+import type { SyncStatus } from "./sync-status.ts";
+import { Syncer } from "./syncer.ts";
+import { WatcherTouch } from "./watcher-touch.ts";
 
 export interface DaemonOptions {
   readonly storeDirectory: string;
   readonly reporter: Reporter;
+  /** Where to serve metrics and health over HTTP; by default nowhere. */
+  readonly http?: HttpAddress | undefined;
 }
 
 /** What `GET /status` answers. */
@@ -34,7 +52,15 @@ export interface DaemonStatus {
   readonly head: string;
   /** Files that are open with something unsaved. */
   readonly drafts: number;
+  /** Refused saves that nobody has decided about. */
+  readonly conflicts: number;
   readonly mounts: readonly MountDescription[];
+  /** Address of the HTTP port; null when there is none. */
+  readonly http: string | null;
+  /** The configuration file; null where none is followed. */
+  readonly config: ConfigStatus | null;
+  /** Of the books that are shared. */
+  readonly sync: readonly SyncStatus[];
 }
 
 export interface StopOptions {
@@ -53,11 +79,23 @@ const STOP_RETRY_MS = 250;
 /** How long a lazily unmounted mount may go on before its users lose it. */
 const LAZY_END_MS = 500;
 
+const NOT_YET: FetchOutcome = {
+  failure: { code: "UNAVAILABLE", message: "The daemon is just starting.", hint: undefined },
+};
+
 export class Daemon {
   readonly storeDirectory: string;
   readonly reader: StoreReader;
   readonly mounts: MountRegistry;
   readonly host: MountHost;
+  readonly lastVerify = new LastVerify();
+  readonly archives: ArchiveMeter;
+  readonly owner: StoreOwner;
+  readonly remoteCounters = new RemoteCounters();
+  readonly syncer: Syncer;
+  readonly monitorPages: readonly MonitorPage[];
+  readonly #metrics: Metrics;
+  readonly #watchers: WatcherTouch;
   /** Resolves once everything is closed and nothing keeps the process but whoever started it. */
   readonly stopped: Promise<void>;
   readonly #reporter: Reporter;
@@ -65,15 +103,20 @@ export class Daemon {
   readonly #startedAt = new Date().toISOString();
   readonly #end = Promise.withResolvers<void>();
   #control: ControlServer | undefined;
+  /** For other Unix users; undefined: they are not served. */
+  #access: ControlServer | undefined;
+  #http: HttpPort | undefined;
+  #configuration: Configuration | undefined;
   #stopping: Promise<void> | undefined;
   #hurried = false;
 
   /**
    * Opens the store and listens on its socket.
-   * @throws PfsError STORE_BUSY naming the process that has it, and as Store.open
+   * @throws PfsError STORE_BUSY naming the process that has it, and as Store.open and HttpPort.listen
    */
-  static async start({ storeDirectory, reporter }: DaemonOptions): Promise<Daemon> {
+  static async start({ storeDirectory, reporter, http }: DaemonOptions): Promise<Daemon> {
     const commits = new CommitSignal();
+    const archives = new ArchiveMeter();
     const mounts = new MountRegistry({
       storeDirectory,
       onUnmounted: (description) => reporter.unmounted(description),
@@ -88,7 +131,11 @@ export class Daemon {
         onNotify: (mountId, notification) => mounts.notify(mountId, notification),
         onEnded: (mountId) =>
           void mounts.ended(mountId).catch((error) => reporter.fault("unmount", String(error))),
+        onArchive: () => archives.begin(),
+        onMetrics: async () => (daemon === undefined ? "" : daemon.#metrics.text()),
         onRow: (row) => reporter.row(row),
+        onFetch: async (hash) => daemon?.syncer.fetch(hash) ?? NOT_YET,
+        onChanged: (books) => daemon?.syncer.changed(books),
         onRefusal: (bookId, refusal) => reporter.refusal(bookId, refusal),
         onFault: (operation, message) => reporter.fault(operation, message),
         onCrash: (error) => void daemon?.die(error),
@@ -98,9 +145,15 @@ export class Daemon {
     const onFault = (message: string): void => reporter.fault("checkpoint", message);
     const checkpoint = new CheckpointHost({ storeDirectory, commits, onFault });
     const reader = StoreReader.openBeside(storeDirectory);
-    daemon = new Daemon({ storeDirectory, reporter, host, mounts, checkpoint, reader });
+    daemon = new Daemon({ storeDirectory, reporter, host, mounts, checkpoint, reader, archives });
     try {
-      daemon.#control = await ControlServer.listen(storeDirectory, routes(daemon));
+      if (http !== undefined) daemon.#http = await HttpPort.listen(http, daemon.monitorPages);
+      daemon.#control = await ControlServer.listen({
+        address: openSocketAddress(storeDirectory),
+        mode: 0o600,
+        routes: routes(daemon),
+        admits: ({ uid }) => uid === 0 || uid === process.geteuid?.(),
+      });
     } catch (error) {
       await daemon.stop();
       throw error;
@@ -116,7 +169,9 @@ export class Daemon {
     mounts: MountRegistry;
     checkpoint: CheckpointHost;
     reader: StoreReader;
+    archives: ArchiveMeter;
   }) {
+    this.archives = parts.archives;
     this.storeDirectory = parts.storeDirectory;
     this.#reporter = parts.reporter;
     this.host = parts.host;
@@ -124,6 +179,24 @@ export class Daemon {
     this.#checkpoint = parts.checkpoint;
     this.reader = parts.reader;
     this.stopped = this.#end.promise;
+    const owner = daemonOwner(this.storeDirectory, this.host);
+    this.#watchers = new WatcherTouch(this.mounts);
+    this.owner = {
+      ...owner,
+      followRemote: async (bookId, page) => {
+        const outcome = await owner.followRemote(bookId, page);
+        if (outcome.type === "applied") this.#watchers.pulled(bookId, page.rows);
+        return outcome;
+      },
+    };
+    this.syncer = new Syncer({
+      reader: this.reader,
+      owner: this.owner,
+      counters: this.remoteCounters,
+      onFailure: (bookId, message) => parts.reporter.fault(`sync of ${bookId}`, message),
+    });
+    this.#metrics = new Metrics(this);
+    this.monitorPages = monitorPages(this.#metrics, new HealthChecks(this));
   }
 
   async status(): Promise<DaemonStatus> {
@@ -136,8 +209,26 @@ export class Daemon {
       seq,
       head,
       drafts: books.reduce((sum, { drafts }) => sum + drafts, 0),
+      conflicts: this.reader.countConflicts(),
       mounts: this.mounts.list(),
+      http: this.#http?.address ?? null,
+      config: this.#configuration?.status() ?? null,
+      sync: this.syncer.status(),
     };
+  }
+
+  /** Brings the daemon to what a configuration says, and follows its file from then on. Never fails: `status` names problems. */
+  async follow(configuration: Pick<ConfigurationOptions, "place" | "config">): Promise<void> {
+    const onProblem = (message: string): void => this.#reporter.fault("configuration", message);
+    this.#configuration = new Configuration({ ...configuration, daemon: this, onProblem });
+    await this.#configuration.start();
+    const { access } = configuration.config ?? {};
+    if (access === undefined) return;
+    try {
+      this.#access = await openAccessSocket(access, () => this.#configuration?.accessRules() ?? [], this);
+    } catch (error) {
+      this.#configuration.note((error as Error).message);
+    }
   }
 
   /** Mounts a book and tells so. @throws as MountRegistry.mount */
@@ -150,7 +241,7 @@ export class Daemon {
 
   /** Brings a directory into a book. @throws as importDirectory */
   async *import(request: ImportRequest): AsyncGenerator<ImportEvent, void> {
-    for await (const event of importDirectory(daemonOwner(this.storeDirectory, this.host), request)) {
+    for await (const event of importDirectory(this.owner, request)) {
       if (event.type === "done") this.#reporter.imported(event, request.directory);
       yield event;
     }
@@ -184,8 +275,15 @@ export class Daemon {
       }
     };
     await attempt("control socket", () => this.#control?.refuseMore());
+    await attempt("socket for other users", () => this.#access?.close());
+    await attempt("configuration", () => this.#configuration?.close());
+    await attempt("sync", () => this.syncer.close());
+    await attempt("sync", () => this.#watchers.idle());
+    // What is being mounted is a mount, too, before anybody knows of it.
+    await attempt("unmount", () => this.mounts.idle());
     await attempt("unmount", () => this.#unmountAll(onBusy));
     await attempt("unmount", () => this.mounts.abandon());
+    await attempt("HTTP port", () => this.#http?.close());
     await attempt("store", () => this.reader.close());
     await attempt("checkpoint", () => this.#checkpoint.close());
     await attempt("store", () => this.host.leave());

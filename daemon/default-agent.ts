@@ -1,14 +1,17 @@
-/** Owns who answers for changes when nobody says it (R7): PFS_AGENT_ID, else the login name. */
+/** Owns who answers for changes when nobody says it (R7): PFS_AGENT_ID, else the configuration, else the login name. */
 import { userInfo } from "node:os";
 import { PfsError } from "../schema/errors.ts";
 import { type AgentName, parseAgentName } from "../schema/ids.ts";
+import { readConfigDefaults } from "./config-file.ts";
 
 /**
  * @param given what the command line says
- * @throws PfsError AGENT_REQUIRED, USAGE as parseAgentName
+ * @throws PfsError AGENT_REQUIRED, USAGE as parseAgentName; as readConfigDefaults
  */
 export function findAgent(given: string | undefined, env: NodeJS.ProcessEnv = process.env): AgentName {
-  return parseAgentName(given ?? env.PFS_AGENT_ID ?? loginName());
+  const named = given ?? env.PFS_AGENT_ID;
+  if (named !== undefined) return parseAgentName(named);
+  return readConfigDefaults(env).agent ?? parseAgentName(loginName());
 }
 
 function loginName(): string {

@@ -2,7 +2,7 @@
  * Owns how a failure crosses from thread to thread and from daemon to command: a plain object with what its reader needs.
  * Must never let a stack trace reach a person.
  */
-import { isErrorCode, PfsError, PosixError } from "../schema/errors.ts";
+import { type ConflictingHashes, isErrorCode, PfsError, PosixError } from "../schema/errors.ts";
 
 export interface ErrorReport {
   /** One of pfs's codes, a POSIX name such as ENOENT, or FAILED for what nobody foresaw. */
@@ -10,6 +10,7 @@ export interface ErrorReport {
   readonly message: string;
   readonly hint?: string | undefined;
   readonly path?: string | undefined;
+  readonly hashes?: ConflictingHashes | undefined;
 }
 
 /** Code of a failure that is neither a refusal nor a POSIX outcome. */
@@ -18,8 +19,8 @@ export const UNFORESEEN = "FAILED";
 /** Describes anything thrown. */
 export function reportOf(error: unknown): ErrorReport {
   if (error instanceof PfsError) {
-    const { code, message, hint, path } = error;
-    return { code, message, hint, path };
+    const { code, message, hint, path, hashes } = error;
+    return { code, message, hint, path, hashes };
   }
   if (error instanceof RemoteError) return error.report;
   if (error instanceof PosixError) return { code: error.code, message: error.message, path: error.path };
@@ -41,6 +42,6 @@ export class RemoteError extends Error {
 
 /** The error to throw for what another thread or process has reported. */
 export function errorFrom(report: ErrorReport): Error {
-  const { code, message, hint, path } = report;
-  return isErrorCode(code) ? new PfsError(code, message, { hint, path }) : new RemoteError(report);
+  const { code, message, hint, path, hashes } = report;
+  return isErrorCode(code) ? new PfsError(code, message, { hint, path, hashes }) : new RemoteError(report);
 }

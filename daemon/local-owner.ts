@@ -3,12 +3,17 @@
  * thread.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { collectGarbage } from "../lib/collect-garbage.ts";
 import { importBatch } from "../lib/import.ts";
 import { Library } from "../lib/library.ts";
+import { rememberManifest } from "../lib/manifest.ts";
 import { PfsError } from "../schema/errors.ts";
-import { parseProfile, profileToJson } from "../schema/profiles.ts";
+import { parseProfile } from "../schema/profiles.ts";
+import { summaryOf } from "./book-summary.ts";
 import { answersAt } from "./daemon-client.ts";
 import { actorFrom } from "./plain-actor.ts";
+import { restore } from "./restore.ts";
+import { SETTLE_AGE_MS } from "./settle-age.ts";
 import type { StoreOwner } from "./store-owner.ts";
 
 /** How long another command may hold the store. */
@@ -43,6 +48,7 @@ export function settleStore(storeDirectory: string): void {
   }
   try {
     for (const { bookId } of library.books.list()) library.worktree(bookId);
+    library.settleLeftOverlays();
   } finally {
     library.close();
   }
@@ -62,18 +68,68 @@ async function openPatiently(storeDirectory: string): Promise<Library> {
 }
 
 function ownerOf(library: Library): StoreOwner {
+  /** No thread does it here. */
+  const afterwards = <Outcome>(outcome: Outcome): Outcome => {
+    if (library.store.isLogLarge) library.store.checkpoint();
+    return outcome;
+  };
   return {
     storeDirectory: library.store.directory,
     async findBook(bookId) {
-      const { profile } = library.books.get(bookId);
-      return { book: bookId, profile: profile.name, profileJson: profileToJson(profile) };
+      return summaryOf(library.books.get(bookId));
     },
-    async createBook(bookId, profileJson) {
-      const { profile } = library.createBook(bookId, parseProfile(profileJson));
-      return { book: bookId, profile: profile.name, profileJson: profileToJson(profile) };
+    async createBook({ bookId, profileJson, ...wishes }) {
+      return summaryOf(library.createBook(bookId, parseProfile(profileJson), wishes));
     },
     async importBatch({ bookId, files, directories, actor }) {
-      return importBatch(library.worktree(bookId), files, directories, actorFrom(actor));
+      return afterwards(importBatch(library.worktree(bookId), files, directories, actorFrom(actor)));
+    },
+    async renamePaths({ bookId, renames, actor }) {
+      return library.worktree(bookId).renamePaths(renames, actorFrom(actor));
+    },
+    async resolveConflict({ id, choice, actor }) {
+      return library.resolveConflict(id, choice, actorFrom(actor));
+    },
+    async revert({ bookId, userId, paths, actor }) {
+      return library.worktree(bookId, userId).revert(paths, actorFrom(actor));
+    },
+    async publishOverlay({ bookId, userId, paths, actor }) {
+      return library.worktree(bookId, userId).publish(paths, actorFrom(actor));
+    },
+    async writeFile({ bookId, userId, file, actor, ...wishes }) {
+      return library.worktree(bookId, userId).write(file, wishes, actorFrom(actor));
+    },
+    async restore(input) {
+      return restore(library, input);
+    },
+    async tellManifest(bookId) {
+      library.worktree(bookId).settle(SETTLE_AGE_MS);
+      const { hash: manifestHash, seq } = library.manifest(bookId).tell();
+      return { manifestHash, seq };
+    },
+    async collectGarbage(garbage) {
+      return collectGarbage(library, garbage);
+    },
+    async rememberManifest(bookId, manifest) {
+      rememberManifest(library.store, bookId, manifest);
+    },
+    async settle(bookId) {
+      library.worktree(bookId).settle(SETTLE_AGE_MS);
+    },
+    async shareBook(bookId, remote) {
+      library.shareBook(bookId, remote);
+    },
+    async followRemote(bookId, page) {
+      return afterwards(library.followRemote(bookId, page));
+    },
+    async followSnapshot(bookId, page) {
+      return afterwards(library.followSnapshot(bookId, page));
+    },
+    async noteShared(bookId, pairs, blobs) {
+      library.noteShared(bookId, pairs, blobs);
+    },
+    async storeBlobs(blobs) {
+      library.storeBlobs(blobs);
     },
   };
 }

@@ -20,8 +20,8 @@ export function makeLogReporter(
       log.info({ book, directory, created, updated, unchanged }, "imported"),
     row: ({ seq, operation, book_id, path, agent_id, status }) =>
       log.debug({ seq, operation, book: book_id, path, agent: agent_id, status }, "committed"),
-    refusal: (book, { code, path, agent, command }) =>
-      log.debug({ book, code, path, agent, command }, "refused"),
+    refusal: (book, { code, path, agent, command, count }) =>
+      log.debug({ book, code, path, agent, command, count }, "refused"),
     busy: (message) => log.warn(message),
     fault: (operation, message) => log.error({ operation }, message),
     stopped: () => log.info("stopped"),

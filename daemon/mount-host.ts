@@ -4,10 +4,12 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { Doorbell } from "../lib/doorbell.ts";
+import type { Errand, ErrandOutcome, FetchOutcome } from "../lib/errands.ts";
+import { runErrand } from "../lib/run-errand.ts";
 import type { Refusal } from "../lib/worktree/refusals.ts";
 import type { Notification } from "../mount/kernel-link.ts";
 import { PfsError } from "../schema/errors.ts";
-import type { BookId } from "../schema/ids.ts";
+import type { BlobHash, BookId } from "../schema/ids.ts";
 import type { LogRow } from "../schema/log-row.ts";
 import type { CommitSignal } from "./commit-signal.ts";
 import { errorFrom } from "./error-report.ts";
@@ -26,7 +28,14 @@ export interface MountHostEvents {
   onNotify(mountId: number, notification: Notification): void;
   /** The kernel has ended a mount. */
   onEnded(mountId: number): void;
+  /** An archive is begun for somebody who reads it in a mount. To be called back when it has ended. */
+  onArchive(): (outcome: "whole" | "failed") => void;
+  /** Somebody reads the metrics in a mount. */
+  onMetrics(): Promise<string>;
+  /** Somebody opens a file whose bytes are on a remote only. Never fails. */
+  onFetch(hash: BlobHash): Promise<FetchOutcome>;
   onRow(row: LogRow): void;
+  onChanged(books: readonly BookId[]): void;
   onRefusal(bookId: BookId, refusal: Refusal): void;
   /** Something that no request can be blamed for. */
   onFault(operation: string, message: string): void;
@@ -55,6 +64,8 @@ export class MountHost {
   readonly #worker: Worker;
   readonly #exit: Promise<void>;
   readonly #pending = new Map<number, Pending>();
+  readonly #storeDirectory: string;
+  readonly #errands = new AbortController();
   #lastId = 0;
   #state: "open" | "leaving" | "ended" = "open";
 
@@ -73,6 +84,7 @@ export class MountHost {
   private constructor(options: MountHostOptions) {
     this.#events = options;
     const { storeDirectory, commits, tellsChanges } = options;
+    this.#storeDirectory = storeDirectory;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     const start: ThreadStart = {
@@ -123,6 +135,7 @@ export class MountHost {
   /** Lets the thread close the store and end. The mounts must have ended before. */
   async leave(): Promise<void> {
     if (this.#state !== "open") return this.#exit;
+    this.#errands.abort();
     const left = this.call("leave", {});
     this.#state = "leaving";
     await left;
@@ -163,11 +176,17 @@ export class MountHost {
       case "notify":
         this.#events.onNotify(report.mountId, report.notification);
         break;
+      case "errand":
+        void this.#run(report.id, report.errand);
+        break;
       case "ended":
         this.#events.onEnded(report.mountId);
         break;
-      case "row":
-        this.#events.onRow(report.row);
+      case "rows":
+        for (const row of report.rows) this.#events.onRow(row);
+        break;
+      case "changed":
+        this.#events.onChanged(report.books);
         break;
       case "refusal":
         this.#events.onRefusal(report.bookId, report.refusal);
@@ -176,6 +195,24 @@ export class MountHost {
         this.#events.onFault(report.operation, report.message);
         break;
     }
+  }
+
+  /** How it goes wrong is the thread's to find out, when it does the same itself. */
+  async #run(id: number, errand: Errand): Promise<void> {
+    const outcome = await this.#outcomeOf(errand).catch(() => undefined);
+    if (this.#state === "open") this.#send({ type: "errandDone", id, outcome });
+  }
+
+  #outcomeOf(errand: Errand): Promise<ErrandOutcome | undefined> {
+    if (errand.type === "metrics") return this.#events.onMetrics();
+    if (errand.type === "fetch") return this.#events.onFetch(errand.hash);
+    const outcome = runErrand(errand, this.#storeDirectory, this.#errands.signal);
+    if (errand.type === "archive") {
+      const ended = this.#events.onArchive();
+      const failed = (): void => ended("failed");
+      outcome.then((made) => (hasArchive(made) ? ended("whole") : failed()), failed);
+    }
+    return outcome;
   }
 
   #take(id: number): Pending | undefined {
@@ -189,4 +226,8 @@ export class MountHost {
     for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(error);
     if (!wasStarting) this.#events.onCrash(error);
   }
+}
+
+function hasArchive(outcome: ErrandOutcome | undefined): boolean {
+  return typeof outcome === "object" && "archiveBytes" in outcome;
 }

@@ -4,23 +4,29 @@
  */
 import { realpath, stat } from "node:fs/promises";
 import { closeFd } from "../lib/libc.ts";
-import { mountPointOf } from "../mount/kernel/mount-table.ts";
-import { mountDirectory, unmountDirectory } from "../mount/kernel/mounting.ts";
+import type { Guest } from "../mount/kernel/guest-place.ts";
+import { bookAround, mountPointOf } from "../mount/kernel/mount-table.ts";
 import { Notifier } from "../mount/kernel/notifier.ts";
+import { raiseReadahead } from "../mount/kernel/readahead.ts";
 import type { Notification } from "../mount/kernel-link.ts";
 import { PfsError } from "../schema/errors.ts";
-import type { AgentName, BookId } from "../schema/ids.ts";
+import type { AgentName, BookId, Seq, UserId } from "../schema/ids.ts";
+import { formatMountMode, type MountMode } from "../schema/mount-options.ts";
+import { shellWord } from "../schema/shell-word.ts";
 import { isWithin } from "./host-path.ts";
 import type { MountHost } from "./mount-host.ts";
+import { type MountPlace, openPlace } from "./mount-place.ts";
 import { describeUsers, findMountUsers } from "./mount-users.ts";
+import type { Position } from "./thread-calls.ts";
 
-export interface MountRequest {
+export interface MountRequest extends MountMode {
   readonly bookId: BookId;
   /** Absolute. */
   readonly directory: string;
   readonly agent: AgentName;
-  readonly readOnly: boolean;
   readonly allowOther: boolean;
+  /** The other Unix user that it is for alone, on a directory of that user's; undefined: this process's own. */
+  readonly guest?: Guest;
 }
 
 /** A mount as it is shown. */
@@ -28,8 +34,13 @@ export interface MountDescription {
   readonly directory: string;
   readonly book: BookId;
   readonly agent: AgentName;
-  /** As after `-o`: `ro` or `rw`, `allow_other`. */
+  /** Whose overlay it shows; null: the base. */
+  readonly user: UserId | null;
+  /** As after `-o`, without the agent: `ro` or `rw`, and what else is not the default. */
   readonly options: string;
+  /** With `at`: the position of the log whose state is shown, and its time (ISO 8601; null at the log's beginning). */
+  readonly position: Seq | null;
+  readonly position_time: string | null;
 }
 
 interface Mounted {
@@ -37,6 +48,8 @@ interface Mounted {
   readonly description: MountDescription;
   readonly notifier: Notifier;
   readonly ended: PromiseWithResolvers<void>;
+  readonly place: MountPlace;
+  readonly guest: Guest | undefined;
 }
 
 export interface MountRegistryOptions {
@@ -71,6 +84,12 @@ export class MountRegistry {
     return [...this.#mounts.values()].map(({ description }) => description);
   }
 
+  /** The mounts that are for this Unix user, who is another one. */
+  listOf(uid: number): MountDescription[] {
+    const mounts = [...this.#mounts.values()].filter(({ guest }) => guest?.uid === uid);
+    return mounts.map(({ description }) => description);
+  }
+
   /**
    * Mounts a book; when it resolves the directory is usable. One at a time.
    * @throws PfsError NOT_FOUND, MOUNT_FAILED
@@ -85,7 +104,9 @@ export class MountRegistry {
    */
   unmount(directory: string, options: { readonly lazy: boolean }): Promise<MountDescription> {
     return this.#inTurn(async () => {
-      const mountPoint = await mountPointOf(directory);
+      // One that is listed is meant by what it is listed as, wherever that name leads now.
+      const isListed = this.list().some((mounted) => mounted.directory === directory);
+      const mountPoint = isListed ? directory : await mountPointOf(directory);
       const mounted = [...this.#mounts.values()].findLast(
         ({ description }) => description.directory === mountPoint,
       );
@@ -97,6 +118,11 @@ export class MountRegistry {
       await this.#unmount(mounted, options);
       return mounted.description;
     });
+  }
+
+  /** Resolves once nothing is being mounted or unmounted. Never rejects. */
+  async idle(): Promise<void> {
+    await this.#turn;
   }
 
   /** The kernel is to be told something. */
@@ -113,6 +139,7 @@ export class MountRegistry {
     await mounted.notifier.close();
     this.#mounts.delete(mountId);
     await this.#thread.call("closeDevice", { mountId });
+    mounted.place.close();
     mounted.ended.resolve();
     this.#options.onUnmounted(mounted.description);
   }
@@ -137,28 +164,65 @@ export class MountRegistry {
   }
 
   async #mount(request: MountRequest): Promise<MountDescription> {
-    const { bookId, agent, readOnly, allowOther } = request;
+    const { bookId } = request;
     await this.#thread.call("findBook", { bookId });
-    await this.#refuseOverStore(request.directory);
-    const fd = await mountDirectory(request.directory, { allowOther, readOnly, fsname: bookId });
-    const directory = await mountPointOf(request.directory);
-    const description: MountDescription = { directory, book: bookId, agent, options: optionText(request) };
+    const position = await this.#positionOf(request);
+    const place = await openPlace(request.directory, request.guest);
+    try {
+      await this.#refuseOverStore(place.directory);
+      await refuseInsideBook(place.directory);
+      return await this.#mountOn(place, request, position);
+    } catch (error) {
+      place.close();
+      throw error;
+    }
+  }
+
+  async #mountOn(
+    place: MountPlace,
+    request: MountRequest,
+    position: Position | undefined,
+  ): Promise<MountDescription> {
+    const { directory: _asked, allowOther, guest, ...serving } = request;
+    const { bookId, agent, readOnly } = serving;
+    const { fd, directory } = await place.mount({ allowOther, readOnly, fsname: bookId });
+    const options = optionText(request);
+    const description: MountDescription = {
+      directory,
+      book: bookId,
+      agent,
+      options,
+      position: position?.seq ?? null,
+      position_time: position?.time ?? null,
+      user: request.userId ?? null,
+    };
     const mountId = ++this.#lastId;
     const notifier = new Notifier({
       fd,
       delivered: (ticket) => this.#host?.delivered(ticket),
       onFault: (error) => this.#options.onFault("notifying the kernel", String(error)),
     });
-    const mounted: Mounted = { mountId, description, notifier, ended: Promise.withResolvers<void>() };
+    const ended = Promise.withResolvers<void>();
+    const mounted: Mounted = { mountId, description, notifier, ended, place, guest };
     try {
-      const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
-      await this.#thread.call("serve", { mountId, fd, bookId, agent, readOnly, directory, uid, gid });
+      const { uid, gid } = guest ?? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+      await this.#thread.call("serve", {
+        ...serving,
+        position,
+        mountId,
+        fd,
+        directory,
+        uid,
+        gid,
+        isForGuest: guest !== undefined,
+      });
     } catch (error) {
       closeFd(fd);
-      await unmountDirectory(directory, { lazy: true });
+      await place.unmount({ lazy: true });
       throw error;
     }
     this.#mounts.set(mountId, mounted);
+    if (!place.isOpenToUs) return description;
     try {
       await becomeUsable(directory);
     } catch (error) {
@@ -168,15 +232,24 @@ export class MountRegistry {
     return description;
   }
 
+  /** Resolves once every kernel knows what it was to be told until now. */
+  async told(): Promise<void> {
+    await Promise.all([...this.#mounts.values()].map(({ notifier }) => notifier.sent()));
+  }
+
+  async #positionOf({ bookId, at }: MountRequest): Promise<Position | undefined> {
+    return at === undefined ? undefined : this.#thread.call("findPosition", { bookId, reference: at });
+  }
+
   async #unmount(mounted: Mounted, { lazy }: { readonly lazy: boolean }): Promise<void> {
     const { directory } = mounted.description;
     try {
-      await unmountDirectory(directory, { lazy });
+      await mounted.place.unmount({ lazy });
     } catch (cause) {
       if (!isBusy(cause)) throw cause;
       const users = describeUsers(await findMountUsers(directory));
       throw new PfsError("MOUNT_FAILED", `Cannot unmount ${directory}: it is in use by ${users}.`, {
-        hint: `End that, or leave the directory, and try again; \`pfs umount --lazy ${directory}\` takes the mount away at once and ends it with its last user.`,
+        hint: `End that, or leave the directory, and try again; \`pfs umount --lazy ${shellWord(directory)}\` takes the mount away at once and ends it with its last user.`,
         cause,
       });
     }
@@ -194,20 +267,31 @@ export class MountRegistry {
   }
 }
 
-function optionText({ readOnly, allowOther }: MountRequest): string {
-  return `${readOnly ? "ro" : "rw"}${allowOther ? ",allow_other" : ""}`;
+/** The kernel takes a mount away by itself once the name that it is on is another's: a book's names are others' to change. */
+async function refuseInsideBook(directory: string): Promise<void> {
+  const around = await bookAround(await realpath(directory).catch(() => directory));
+  if (around === undefined) return;
+  throw new PfsError(
+    "MOUNT_FAILED",
+    `Cannot mount ${directory}: it is in a book, which is mounted at ${around}.`,
+    {
+      hint: "Mount on a directory outside of every book, such as an empty one made for it.",
+    },
+  );
+}
+
+function optionText(request: MountRequest): string {
+  return `${formatMountMode(request)}${request.allowOther ? ",allow_other" : ""}`;
 }
 
 function isBusy(error: unknown): boolean {
-  return (error as { cause?: { code?: string } }).cause?.code === "EBUSY";
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  return code === "EBUSY" || cause?.code === "EBUSY";
 }
 
 async function becomeUsable(directory: string): Promise<void> {
-  const answered = await withTimeout(
-    stat(directory).then(() => true),
-    USABLE_TIMEOUT_MS,
-  );
-  if (answered === true) return;
+  const root = await withTimeout(stat(directory), USABLE_TIMEOUT_MS);
+  if (root !== undefined) return raiseReadahead(root.dev);
   throw new PfsError("MOUNT_FAILED", `Cannot mount ${directory}: the mount does not answer.`, {
     hint: "The daemon's log says more.",
   });

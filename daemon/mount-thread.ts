@@ -3,19 +3,23 @@
  * thread asks. Synchronous: must never await, nor touch a mount of its own.
  */
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
-import type { Book } from "../lib/book.ts";
+import { collectGarbage } from "../lib/collect-garbage.ts";
 import { Doorbell } from "../lib/doorbell.ts";
 import { importBatch } from "../lib/import.ts";
 import { Library } from "../lib/library.ts";
+import { rememberManifest } from "../lib/manifest.ts";
 import type { Worktree } from "../lib/worktree/worktree.ts";
+import type { WrittenFile } from "../lib/worktree/write-file.ts";
 import { Loop } from "../mount/loop.ts";
-import type { BookId } from "../schema/ids.ts";
-import { parseProfile, profileToJson } from "../schema/profiles.ts";
+import type { BookId, UserId } from "../schema/ids.ts";
+import { parseProfile } from "../schema/profiles.ts";
+import { summaryOf } from "./book-summary.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { reportOf } from "./error-report.ts";
 import { actorFrom } from "./plain-actor.ts";
+import { findPosition, restore } from "./restore.ts";
+import { SETTLE_AGE_MS } from "./settle-age.ts";
 import type {
-  BookSummary,
   CallName,
   InputOf,
   OutputOf,
@@ -23,7 +27,11 @@ import type {
   ThreadReport,
   ThreadStart,
 } from "./thread-calls.ts";
+import { ThreadChanges } from "./thread-changes.ts";
+import { threadMetrics } from "./thread-metrics.ts";
 import { ThreadMounts } from "./thread-mounts.ts";
+import { ThreadRepeats } from "./thread-repeats.ts";
+import { ThreadRows } from "./thread-rows.ts";
 import { ThreadVacancies } from "./thread-vacancies.ts";
 
 type Handlers = { readonly [Name in CallName]: (input: InputOf<Name>) => OutputOf<Name> };
@@ -33,8 +41,10 @@ class MountThread {
   readonly #library: Library;
   readonly #loop: Loop;
   readonly #mounts: ThreadMounts;
-  /** Books whose refusals are told. */
-  readonly #heard = new Set<BookId>();
+  readonly #changes: ThreadChanges;
+  readonly #rows = new ThreadRows((rows) => this.#post({ type: "rows", rows }));
+  /** Those whose refusals are told. */
+  readonly #heard = new WeakSet<Worktree>();
   /** An import is told as a whole, by whoever runs it. */
   #isImporting = false;
 
@@ -43,40 +53,49 @@ class MountThread {
     const signal = new CommitSignal(start.commits);
     this.#library = Library.open(start.storeDirectory, { onCommit: () => signal.raise() });
     const vacancies = new ThreadVacancies(this.#library);
+    const repeats = new ThreadRepeats(this.#library);
     const onFault = (error: unknown, operation: string): void => this.#tellFault(error, operation);
     this.#loop = new Loop({
       doorbell: new Doorbell(start.doorbellFd),
       onDoorbell: () => this.#hear(),
+      isAtRest: () => !this.#library.store.isReading && this.#mounts.isAtRest,
       beforeWaiting: () => {
-        const waitMs = vacancies.settle();
-        this.#library.store.rest();
+        const waits = [vacancies.settle(), repeats.settle(), this.#rows.settle(), this.#changes.tell()];
+        const waitMs = waits.reduce(sooner);
+        this.#mounts.rest();
+        const { store } = this.#library;
+        store.rest();
+        signal.restartIfRequested(() => void store.checkpoint());
         return waitMs;
       },
       onFault,
     });
     const tell = (report: ThreadReport): void => this.#tell(report);
+    this.#changes = new ThreadChanges(this.#library.log, (books) => tell({ type: "changed", books }));
     this.#mounts = new ThreadMounts({ library: this.#library, loop: this.#loop, tell, onFault });
     if (start.tellsChanges) {
       this.#library.log.onRow((row) => {
-        if (!this.#isImporting) tell({ type: "row", row });
+        if (!this.#isImporting) this.#rows.add(row);
       });
     }
   }
 
   /** Serves until asked to leave, then closes the store. */
   run(): void {
+    this.#library.settleLeftOverlays();
     this.#tell({ type: "answer", id: 0, output: undefined });
     this.#loop.run();
     this.#mounts.closeAll();
     this.#library.close();
+    this.#rows.flush();
   }
 
   readonly #handlers: Handlers = {
-    createBook: ({ bookId, profileJson }) =>
-      summaryOf(this.#library.createBook(bookId, parseProfile(profileJson))),
+    createBook: ({ bookId, profileJson, ...wishes }) =>
+      summaryOf(this.#library.createBook(bookId, parseProfile(profileJson), wishes)),
     findBook: ({ bookId }) => summaryOf(this.#library.books.get(bookId)),
     serve: (input) => {
-      this.#worktree(input.bookId);
+      this.#worktree(input.bookId, input.userId);
       this.#mounts.serve(input);
     },
     closeDevice: ({ mountId }) => this.#mounts.close(mountId) as undefined,
@@ -88,13 +107,56 @@ class MountThread {
         this.#isImporting = false;
       }
     },
+    writeFile: ({ bookId, userId, file, actor, ...wishes }) => {
+      const write = (worktree: Worktree): WrittenFile => worktree.write(file, wishes, actorFrom(actor));
+      const base = this.#worktree(bookId);
+      return userId === undefined ? write(base) : this.#mounts.withOverlay(bookId, userId, write);
+    },
     deleteFile: ({ bookId, path, actor }) => ({
       outcome: this.#worktree(bookId).delete(path, actorFrom(actor)),
     }),
-    settle: ({ bookId, minimumAgeMs }) => {
-      const worktrees = bookId === undefined ? this.#library.openWorktrees() : [this.#worktree(bookId)];
-      for (const worktree of worktrees) worktree.settle(minimumAgeMs);
+    renamePaths: ({ bookId, renames, actor }) =>
+      this.#worktree(bookId).renamePaths(renames, actorFrom(actor)),
+    findPosition: ({ bookId, reference }) => {
+      this.#worktree(bookId);
+      return findPosition(this.#library, bookId, reference);
     },
+    restore: (input) => {
+      this.#worktree(input.bookId);
+      return restore(this.#library, input);
+    },
+    tellManifest: ({ bookId }) => {
+      this.#worktree(bookId).settle(SETTLE_AGE_MS);
+      const { hash: manifestHash, seq } = this.#library.manifest(bookId).tell();
+      return { manifestHash, seq };
+    },
+    rememberManifest: ({ bookId, ...manifest }) =>
+      rememberManifest(this.#library.store, bookId, manifest) as undefined,
+    settle: ({ bookId, minimumAgeMs }) => {
+      if (bookId !== undefined) this.#worktree(bookId);
+      for (const worktree of this.#library.openWorktrees()) {
+        if (bookId !== undefined && worktree.book.bookId !== bookId) continue;
+        worktree.settle(minimumAgeMs);
+        worktree.settleRefusals(minimumAgeMs);
+      }
+    },
+    revert: ({ bookId, userId, paths, actor }) =>
+      this.#mounts.withOverlay(bookId, userId, (overlay) => overlay.revert(paths, actorFrom(actor))),
+    publishOverlay: ({ bookId, userId, paths, actor }) =>
+      this.#mounts.withOverlay(bookId, userId, (overlay) => overlay.publish(paths, actorFrom(actor))),
+    resolveConflict: ({ id, choice, actor }) => this.#library.resolveConflict(id, choice, actorFrom(actor)),
+    collectGarbage: (garbage) => collectGarbage(this.#library, garbage),
+    shareBook: ({ bookId, remote }) => this.#library.shareBook(bookId, remote) as undefined,
+    followRemote: ({ bookId, page }) => {
+      this.#worktree(bookId);
+      return this.#library.followRemote(bookId, page);
+    },
+    followSnapshot: ({ bookId, page }) => {
+      this.#worktree(bookId);
+      return this.#library.followSnapshot(bookId, page);
+    },
+    noteShared: ({ bookId, pairs, blobs }) => this.#library.noteShared(bookId, pairs, blobs) as undefined,
+    storeBlobs: ({ blobs }) => this.#library.storeBlobs(blobs) as undefined,
     status: () => ({
       seq: this.#library.log.seq,
       head: this.#library.log.head,
@@ -103,13 +165,14 @@ class MountThread {
         drafts: draftCount,
       })),
     }),
+    metrics: () => threadMetrics(this.#library),
     leave: () => this.#loop.stop() as undefined,
   };
 
-  #worktree(bookId: BookId): Worktree {
-    const worktree = this.#library.worktree(bookId);
-    if (this.#start.tellsChanges && !this.#heard.has(bookId)) {
-      this.#heard.add(bookId);
+  #worktree(bookId: BookId, userId?: UserId): Worktree {
+    const worktree = this.#library.worktree(bookId, userId);
+    if (this.#start.tellsChanges && !this.#heard.has(worktree)) {
+      this.#heard.add(worktree);
       worktree.refusals.onRefusal((refusal) => this.#tell({ type: "refusal", bookId, refusal }));
     }
     return worktree;
@@ -120,6 +183,7 @@ class MountThread {
     for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port)) {
       const message = got.message as ThreadMessage;
       if (message.type === "delivered") this.#mounts.deliveries.delivered(message.ticket);
+      else if (message.type === "errandDone") this.#mounts.errands.done(message.id, message.outcome);
       else this.#answer(message);
     }
   }
@@ -139,12 +203,18 @@ class MountThread {
   }
 
   #tell(report: ThreadReport): void {
+    this.#rows.flush();
+    this.#post(report);
+  }
+
+  #post(report: ThreadReport): void {
     this.#start.port.postMessage(report);
   }
 }
 
-function summaryOf({ bookId, profile }: Book): BookSummary {
-  return { book: bookId, profile: profile.name, profileJson: profileToJson(profile) };
+/** The shorter of two waits; -1 is one without an end. */
+function sooner(waitMs: number, otherMs: number): number {
+  return waitMs < 0 ? otherMs : otherMs < 0 ? waitMs : Math.min(waitMs, otherMs);
 }
 
 function main(start: ThreadStart): void {

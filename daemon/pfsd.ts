@@ -3,6 +3,7 @@
  * imported. Owns its command line only.
  */
 import { Command } from "commander";
+import { HTTP_HELP } from "../schema/http-address.ts";
 import { failWith } from "./cli/failure.ts";
 import { makeLogReporter } from "./log-reporter.ts";
 import { packageVersion } from "./module-file.ts";
@@ -14,12 +15,13 @@ async function main(): Promise<void> {
   const program = new Command("pfsd")
     .description("Serves the books of one store until SIGTERM. `pfs mount` starts it when it is needed.")
     .option("--store <dir>", "the store (default: PFS_STORE, else as `pfs --help` says)")
+    .option("--http <address>", HTTP_HELP)
     .version(packageVersion())
     .exitOverride()
     .parse();
-  const { store } = program.opts<{ store?: string }>();
+  const { store, http } = program.opts<{ store?: string; http?: string }>();
   const reporter = makeLogReporter();
-  await runDaemon({ storeDirectory: findStore(store), reporter, onListening: () => tellReady() });
+  await runDaemon({ storeDirectory: findStore(store), reporter, http, onListening: () => tellReady() });
 }
 
 try {

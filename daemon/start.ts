@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { clearStale } from "../mount/kernel/mounting.ts";
 import { PfsError } from "../schema/errors.ts";
 import { parseBookId } from "../schema/ids.ts";
+import { DEFAULT_MODE } from "../schema/mount-options.ts";
+import { shellWord } from "../schema/shell-word.ts";
 import { failWith } from "./cli/failure.ts";
 import { makeOutput } from "./cli/output.ts";
 import type { Daemon } from "./daemon.ts";
@@ -34,7 +36,7 @@ async function main(): Promise<void> {
       await importSample(daemon);
       await makeDirectory(directory);
       const agent = findAgent(undefined);
-      await daemon.mount({ bookId: BOOK, directory, agent, readOnly: false, allowOther: false });
+      await daemon.mount({ ...DEFAULT_MODE, bookId: BOOK, directory, agent, allowOther: false });
       showWhatToTry(shortened(directory));
     },
   });
@@ -74,17 +76,18 @@ function shortened(path: string): string {
 }
 
 function showWhatToTry(book: string): void {
+  const lesson = shellWord(`${book}/${LESSON}`);
   const lines = [
     "",
     `${book}/ shows the sample book. It is an ordinary directory: any program can work on it. Try`,
     "",
-    `  an editor on ${book}/${LESSON}`,
-    `  touch ${book}/notes.txt     refused: the book's schema has no place for it`,
+    `  an editor on ${lesson}`,
+    `  touch ${shellWord(`${book}/notes.txt`)}     refused: the book's schema has no place for it`,
     "",
     "and in a second terminal, here:",
     "",
     "  npx pfs log                  who saved what",
-    `  npx pfs log ${book}/${LESSON}`,
+    `  npx pfs log ${lesson}`,
     "  npx pfs status               the daemon and its mounts",
     "  npx pfs verify               every byte against its hash, and the log's chain",
     "",

@@ -10,6 +10,8 @@ const verbs: Readonly<Record<LogRow["operation"], string>> = {
   delete: "removed",
   rename: "renamed",
   attributes: "changed",
+  hide: "hid",
+  revert: "reverted",
 };
 const VERB_WIDTH = 9;
 
@@ -47,9 +49,9 @@ export function makeTerminalReporter(output: Output): Reporter {
         tell(row.timestamp, verbs[row.operation], `${path}  (${row.agent_id}, ${row.command})`);
     },
     refusal(book, refusal) {
-      const { time, path, agent, command, code, message, hint } = refusal;
-      tell(time, "refused", `${path}  (${agent}, ${command})`);
-      output.say(`          ${code}: ${message}${hint === null ? "" : ` ${hint}`}`);
+      const { time, path, agent, command, code, message, hint, count } = refusal;
+      tell(time, "refused", `${path}  (${agent}, ${command})${count === 1 ? "" : `, ${count} times`}`);
+      if (count === 1) output.say(`          ${code}: ${message}${hint === null ? "" : ` ${hint}`}`);
       output.put({ event: "refusal", book, ...refusal });
     },
     busy: (message) => tellFault(`${message} Waiting; Ctrl-C again takes it away at once.`),

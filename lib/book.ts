@@ -30,6 +30,13 @@ export interface BookRow {
   readonly created_at: string;
 }
 
+/** What a book that is made need not have of its own. */
+export interface BookWishes {
+  readonly fileSizeLimitBytes?: number | undefined;
+  /** Of the same book elsewhere, whose root has the same inode number (I1). */
+  readonly rootId?: FileId | undefined;
+}
+
 const DIRECTORY_MODE = FileType.directory | 0o755;
 
 export class Books {
@@ -44,7 +51,11 @@ export class Books {
   }
 
   /** @throws PfsError EXISTS */
-  create(bookId: BookId, profile: Profile, fileSizeLimitBytes = DEFAULT_FILE_SIZE_LIMIT_BYTES): Book {
+  create(
+    bookId: BookId,
+    profile: Profile,
+    { fileSizeLimitBytes = DEFAULT_FILE_SIZE_LIMIT_BYTES, rootId = newFileId() }: BookWishes = {},
+  ): Book {
     const { database } = this.#store;
     return this.#store.transaction(() => {
       if (this.#select.get(bookId) !== undefined) {
@@ -52,7 +63,6 @@ export class Books {
           hint: "Choose another name, or go on with this one.",
         });
       }
-      const rootId = newFileId();
       const time = toNanoseconds(now());
       database
         .prepare(

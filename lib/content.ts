@@ -6,8 +6,10 @@ import { createHash, type Hash, hash } from "node:crypto";
 import { closeSync, fstatSync, ftruncateSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { PosixError } from "../schema/errors.ts";
 import type { BlobHash } from "../schema/ids.ts";
+import { Deferred, ERRAND_MIN_BYTES } from "./errands.ts";
 import { hashRange } from "./hash-file.ts";
 import { fallocate, lseek } from "./libc.ts";
+import { WriteBehind } from "./write-behind.ts";
 
 /** fallocate(2) modes that the kernel hands to a FUSE file system. Source: linux/include/uapi/linux/falloc.h */
 export const Fallocate = { keepSize: 1, punchHole: 2, zeroRange: 16 } as const;
@@ -24,6 +26,17 @@ export interface Content {
   /** lseek(2) with SEEK_DATA or SEEK_HOLE. @throws PosixError ENXIO */
   seek(offset: number, whence: number): number;
   close(): void;
+}
+
+/** All bytes of what is small, such as a symbolic link's target; closes it. */
+export function readWhole(content: Content): Uint8Array {
+  try {
+    const bytes = new Uint8Array(content.size);
+    content.read(0, bytes);
+    return bytes;
+  } finally {
+    content.close();
+  }
 }
 
 /** Bytes that can be changed. */
@@ -143,14 +156,21 @@ export class MemoryDraft implements Draft {
   }
 }
 
-/** A draft of a large file, or a scratch file. Hashes what is written in order as it comes. */
+/** A draft of a large file, or a scratch file. What is written to a draft in order is hashed and goes to the disk as it comes. */
 export class FileDraft implements Draft {
   readonly fd: number;
   readonly path: string;
   size: number;
+  /** A change of bytes that were there has failed, perhaps half way. */
+  isTorn = false;
   readonly #temporary: boolean;
   #hash: Hash | undefined;
   #hashedBytes = 0;
+  readonly #writeBehind: WriteBehind;
+  /** Counts what may have changed bytes. */
+  #changes = 0;
+  /** What somebody else has found, when `#changes` was that. */
+  #found: { readonly hash: BlobHash; readonly changes: number } | undefined;
   #detached = false;
 
   /** Takes over `fd`, open for reading and writing. A `temporary` file goes when it is closed without being detached. */
@@ -158,6 +178,7 @@ export class FileDraft implements Draft {
     this.path = path;
     this.fd = fd;
     this.#temporary = temporary;
+    this.#writeBehind = new WriteBehind(fd);
     this.size = fstatSync(fd).size;
     if (temporary && this.size === 0) this.#hash = createHash("sha256");
   }
@@ -177,35 +198,42 @@ export class FileDraft implements Draft {
   }
 
   write(offset: number, bytes: Uint8Array): void {
+    this.#changes++;
     // Before the write: one that fails half way (a full disk) must leave no stale hash behind.
     if (offset < this.#hashedBytes) this.#restartHash(offset);
     try {
       writeFully(this.fd, offset, bytes);
     } catch (error) {
+      this.isTorn ||= offset < this.size;
       this.#cutBack();
       throw error;
     }
     if (this.#hash !== undefined && offset === this.#hashedBytes) {
       this.#hash.update(bytes);
       this.#hashedBytes += bytes.byteLength;
+      this.#writeBehind.advance(this.#hashedBytes);
     }
     this.size = Math.max(this.size, offset + bytes.byteLength);
   }
 
   truncate(size: number): void {
+    this.#changes++;
     ftruncateSync(this.fd, size);
     if (size < this.#hashedBytes) this.#restartHash(size);
     this.size = size;
   }
 
   allocate(mode: number, offset: number, length: number): void {
+    this.#changes++;
+    const changesBytes = mode !== 0 && mode !== Fallocate.keepSize;
+    if (changesBytes && offset < this.#hashedBytes) this.#restartHash(offset);
     try {
       fallocate(this.fd, mode, offset, length);
     } catch (error) {
+      this.isTorn ||= changesBytes && offset < this.size;
       this.#cutBack();
       throw error;
     }
-    if (offset < this.#hashedBytes && mode !== 0 && mode !== Fallocate.keepSize) this.#restartHash(offset);
     this.size = fstatSync(this.fd).size;
   }
 
@@ -213,7 +241,18 @@ export class FileDraft implements Draft {
     return lseek(this.fd, offset, whence);
   }
 
+  /** To be called before {@link hash} by whoever can come back. @throws Deferred where that would take long */
+  deferHashing(): void {
+    const changes = this.#changes;
+    const unhashed = this.size - (this.#hash === undefined ? 0 : this.#hashedBytes);
+    if (unhashed < ERRAND_MIN_BYTES || this.#found?.changes === changes) return;
+    throw Deferred.of({ type: "hash", path: this.path, sync: this.#temporary }, ({ hash }) => {
+      this.#found = { hash, changes };
+    });
+  }
+
   hash(): BlobHash {
+    if (this.#found?.changes === this.#changes) return this.#found.hash;
     // A copy, so that a file that is still being appended to need not be read again.
     const copy = this.#hash?.copy() ?? createHash("sha256");
     hashRange(copy, this.fd, this.#hash === undefined ? 0 : this.#hashedBytes, this.size);

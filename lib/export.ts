@@ -1,21 +1,20 @@
 /**
- * Owns writing a book's files to a directory, byte-exact, with executable bit, modification time and symbolic links.
- * Must never write outside of that directory: no symbolic link in it is followed.
+ * Owns writing the whole of a book to a directory, byte-exact: the files that the log has at one position, and the
+ * directories that are there. Must never change what is in the directory besides.
  */
-import { randomBytes } from "node:crypto";
-import type { Stats } from "node:fs";
-import { lstat, mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { readdir } from "node:fs/promises";
 import { PfsError } from "../schema/errors.ts";
-import type { BookId } from "../schema/ids.ts";
-import { parseTreePath } from "../schema/paths.ts";
-import { futimens, setLinkTimes } from "./libc.ts";
+import { BASE, type BlobHash, type BookId, type Seq } from "../schema/ids.ts";
+import { damages, ExportTarget } from "./export-target.ts";
 import { makeDirectories } from "./make-directories.ts";
+import type { ManifestPosition } from "./manifest.ts";
+import { PastFiles } from "./past/past-files.ts";
 import type { BookFile, StoreReader } from "./reader.ts";
-import { runBounded } from "./run-bounded.ts";
 import { JournalMode } from "./worktree/node-rows.ts";
 
-export interface ExportCounts {
+/** The manifest is that of what was written. */
+export interface ExportCounts extends ManifestPosition {
   readonly files: number;
   readonly symlinks: number;
   readonly directories: number;
@@ -36,18 +35,6 @@ export interface ExportOptions {
   readonly onProgress?: (progress: ExportProgress) => void;
 }
 
-/** One export under way. */
-interface Export {
-  readonly snapshot: StoreReader;
-  readonly directory: string;
-  /** Directories that are known to be there, and to be no links; by path in the book. */
-  readonly directories: Map<string, Promise<void>>;
-  readonly damaged: PfsError[];
-}
-
-const CONCURRENCY = 8;
-const SHOWN_DAMAGES = 5;
-
 /**
  * Writes the book, as it is at this moment, to `directory`, which is made when it is not there.
  * @throws PfsError NOT_FOUND: no such book; EXISTS: the directory is not empty (and no `force`), or something in it is in
@@ -63,13 +50,7 @@ export async function exportBook(
   await prepareTarget(directory, options.force === true);
   const snapshot = reader.openSnapshot();
   try {
-    const task: Export = { snapshot, directory, directories: new Map(), damaged: [] };
-    task.directories.set("", Promise.resolve());
-    const counts = await writeAll(task, bookId, options.onProgress);
-    if (task.damaged.length > 0) throw damages(task.damaged, counts.files + counts.symlinks);
-    return counts;
-  } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? full(directory, error) : error;
+    return await writeAll(snapshot, bookId, directory, options.onProgress);
   } finally {
     snapshot.close();
   }
@@ -89,25 +70,17 @@ async function prepareTarget(directory: string, force: boolean): Promise<void> {
 }
 
 async function writeAll(
-  task: Export,
+  snapshot: StoreReader,
   bookId: BookId,
+  directory: string,
   onProgress: ExportOptions["onProgress"],
 ): Promise<ExportCounts> {
-  const total = task.snapshot.countFiles(bookId);
+  const target = new ExportTarget(directory, snapshot);
+  const total = snapshot.countFiles(bookId);
+  const seq = snapshot.head().seq as Seq;
+  const digest = createHash("sha256");
   const counts = { files: 0, symlinks: 0, sizeBytes: 0 };
-  await runBounded(task.snapshot.filesOf(bookId), CONCURRENCY, async (file) => {
-    // A damaged or hostile journal must not lead out of the directory.
-    parseTreePath(file.path);
-    await ensureDirectory(task, parentOf(file.path));
-    try {
-      if (file.mode === JournalMode.symlink) await writeSymlink(task, file);
-      else await writeFile(task, file);
-    } catch (error) {
-      // The rest is worth having all the same.
-      if (!(error instanceof PfsError && error.code === "CORRUPT")) throw error;
-      task.damaged.push(error);
-      return;
-    }
+  const damaged = await target.writeAll(hashed(filesAt(snapshot, bookId, seq), digest), (file) => {
     counts[file.mode === JournalMode.symlink ? "symlinks" : "files"]++;
     counts.sizeBytes += file.sizeBytes;
     onProgress?.({
@@ -117,105 +90,23 @@ async function writeAll(
       totalSizeBytes: total.sizeBytes,
     });
   });
-  for (const path of task.snapshot.directoriesOf(bookId)) await ensureDirectory(task, path);
-  return { ...counts, directories: task.directories.size - 1 };
+  for (const path of snapshot.directoriesOf(bookId)) await target.ensureDirectory(path);
+  if (damaged.length > 0) throw damages(damaged, counts.files + counts.symlinks);
+  const manifestHash = digest.digest("hex") as BlobHash;
+  return { ...counts, directories: target.directoryCount, manifestHash, seq };
 }
 
-function parentOf(path: string): string {
-  const slash = path.lastIndexOf("/");
-  return slash === -1 ? "" : path.slice(0, slash);
+function* filesAt({ database }: StoreReader, bookId: BookId, seq: Seq): Generator<BookFile, void> {
+  for (const page of new PastFiles(database, bookId, BASE).pages(seq)) yield* page;
 }
 
-/** Makes a directory and those above it. @throws PfsError EXISTS when a file or a link is there */
-function ensureDirectory(task: Export, path: string): Promise<void> {
-  let made = task.directories.get(path);
-  if (made === undefined) {
-    made = ensureDirectory(task, parentOf(path)).then(() => makeDirectory(join(task.directory, path)));
-    task.directories.set(path, made);
+/** The files, of which the manifest is hashed as they pass. */
+function* hashed(
+  files: Iterable<BookFile>,
+  digest: { update(text: string): unknown },
+): Generator<BookFile, void> {
+  for (const file of files) {
+    digest.update(`${file.path}:${file.sha256}\n`);
+    yield file;
   }
-  return made;
-}
-
-async function makeDirectory(directory: string): Promise<void> {
-  const found = await find(directory);
-  if (found === undefined) await mkdir(directory);
-  else if (!found.isDirectory()) throw inTheWay(directory, found, "a directory");
-}
-
-async function find(path: string): Promise<Stats | undefined> {
-  return await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-}
-
-function inTheWay(path: string, found: Stats, wanted: string): PfsError {
-  const what = found.isSymbolicLink() ? "a symbolic link" : found.isDirectory() ? "a directory" : "a file";
-  return new PfsError("EXISTS", `${path} is ${what}; the book has ${wanted} there.`, {
-    hint: "Remove it, or export to another directory.",
-  });
-}
-
-async function writeFile(task: Export, file: BookFile): Promise<void> {
-  const target = join(task.directory, file.path);
-  const temporary = temporaryBeside(target);
-  // As git does: the umask decides the rest.
-  const handle = await open(temporary, "wx", file.mode === JournalMode.executable ? 0o777 : 0o666);
-  try {
-    try {
-      for await (const chunk of task.snapshot.readChunks(file.sha256, file.path))
-        await handle.writeFile(chunk);
-      futimens(handle.fd, file.mtime, file.mtime);
-    } finally {
-      await handle.close();
-    }
-    await replace(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-async function writeSymlink(task: Export, file: BookFile): Promise<void> {
-  const target = join(task.directory, file.path);
-  const temporary = temporaryBeside(target);
-  await symlink(await task.snapshot.readBytes(file.sha256, file.path), temporary);
-  try {
-    setLinkTimes(temporary, file.mtime, file.mtime);
-    await replace(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-async function replace(temporary: string, target: string): Promise<void> {
-  try {
-    await rename(temporary, target);
-  } catch (error) {
-    const found = await find(target);
-    throw found?.isDirectory() === true ? inTheWay(target, found, "a file") : error;
-  }
-}
-
-/** A short name, as the file's own may be as long as names can be. */
-function temporaryBeside(target: string): string {
-  return join(dirname(target), `.pfs-${randomBytes(6).toString("hex")}.tmp`);
-}
-
-function damages(damaged: readonly PfsError[], written: number): PfsError {
-  const messages = damaged.slice(0, SHOWN_DAMAGES).map((error) => error.message);
-  if (damaged.length > SHOWN_DAMAGES) messages.push(`And ${damaged.length - SHOWN_DAMAGES} more.`);
-  return new PfsError("CORRUPT", messages.join("\n"), {
-    path: damaged[0]!.path,
-    hint: `All others (${written}) were written. Run \`pfs verify\` for all that is damaged.`,
-    cause: damaged[0],
-  });
-}
-
-function full(directory: string, cause: unknown): PfsError {
-  return new PfsError("FULL", `The disk of ${directory} is full.`, {
-    hint: "Free some space on it, or export to another one; the book is unharmed.",
-    cause,
-  });
 }

@@ -2,8 +2,11 @@
  * Owns reading the log: rows that fit a question, newest first, and one file's history across its renames. Must never
  * judge what it reads; verify.ts does.
  */
-import type { BookId, UserId } from "../schema/ids.ts";
+import type { Database } from "better-sqlite3";
+import { BASE, type BookId, type UserId } from "../schema/ids.ts";
 import type { LogOperation, LogRow, LogStatus } from "../schema/log-row.ts";
+import { PathGlob } from "../schema/path-glob.ts";
+import { addPathGlob, roughGlob } from "./path-glob-function.ts";
 import type { StoreReader } from "./reader.ts";
 
 /** Which rows are asked for; what is absent does not matter. */
@@ -13,6 +16,8 @@ export interface LogQuery {
   readonly path?: string;
   /** Everything below this directory. */
   readonly below?: string;
+  /** Paths that fit this pattern (PathGlob). */
+  readonly glob?: string;
   /** With `path` and `bookId`: goes on at the path that the file was moved from. */
   readonly followRenames?: boolean;
   readonly userId?: UserId;
@@ -43,32 +48,49 @@ export function* readLog(reader: StoreReader, query: LogQuery): Generator<LogRow
   }
 }
 
-/** The path's own rows back to where a file was moved there, then that file's rows under its earlier name, and so on. */
+/**
+ * The path's own rows back to where the file came there that it had last, then that file's rows under its earlier name, and
+ * so on. Other files that were at the path meanwhile are in its rows, and not followed.
+ */
 function* followFile(reader: StoreReader, query: LogQuery): Generator<LogRow, void> {
   const { bookId, userId, path, operation, status, agent, since, until, ...range } = query;
   const shown = matcher(query);
   let place: LogQuery = { ...range, ...only({ bookId, userId, path }) };
-  let fileId: number | null | undefined;
-  for (;;) {
-    const moved = yield* followPath(reader, place, fileId, shown);
+  const fileId = lastFileAt(reader, place);
+  for (let isFirst = true; ; isFirst = false) {
+    const moved = yield* followPath(
+      reader,
+      place,
+      fileId,
+      (row) => (isFirst || row.file_id === fileId) && shown(row),
+    );
     if (moved === undefined) return;
-    fileId = moved.file_id;
     place = { ...place, path: moved.prev_path as string, beforeSeq: moved.seq };
   }
+}
+
+/** The file that a path had last, in the base if it has ever had one there. */
+function lastFileAt(reader: StoreReader, place: LogQuery): number | null {
+  const { bookId, path, userId, beforeSeq } = place;
+  const at = { ...only({ bookId, path, beforeSeq }), status: "ok", limit: 1 } as const;
+  for (const layer of userId === undefined ? [BASE, undefined] : [userId]) {
+    const [row] = readLog(reader, layer === undefined ? at : { ...at, userId: layer });
+    if (row !== undefined) return row.file_id;
+  }
+  return null;
 }
 
 /** Yields the rows of one name of a file; returns the row by which it came to that name. */
 function* followPath(
   reader: StoreReader,
   place: LogQuery,
-  fileId: number | null | undefined,
+  fileId: number | null,
   shown: (row: LogRow) => boolean,
 ): Generator<LogRow, LogRow | undefined> {
   for (const row of readMatching(reader, place)) {
-    // Under an earlier name there may have been other files before and after.
-    if (fileId !== undefined && row.file_id !== fileId) continue;
     if (shown(row)) yield row;
-    if (row.operation === "rename" && row.status === "ok" && row.prev_path !== null) return row;
+    const isArrival = row.operation === "rename" && row.status === "ok" && row.prev_path !== null;
+    if (isArrival && row.file_id === fileId) return row;
   }
   return undefined;
 }
@@ -83,7 +105,7 @@ function matcher({ operation, status, agent, since, until }: LogQuery): (row: Lo
 }
 
 function* readMatching(reader: StoreReader, query: LogQuery): Generator<LogRow, void> {
-  const { sql, values } = conditions(query);
+  const { sql, values } = logConditions(reader.database, query, { byPath: query.path !== undefined });
   const statement = reader.database.prepare<unknown[], LogRow>(
     `SELECT * FROM audit_log WHERE seq < ? ${sql} ORDER BY seq DESC LIMIT ?`,
   );
@@ -96,15 +118,52 @@ function* readMatching(reader: StoreReader, query: LogQuery): Generator<LogRow, 
   }
 }
 
-function conditions(query: LogQuery): { sql: string; values: unknown[] } {
-  // With a path its index gives the rows in order; without one, reading backwards from the end is what gives the newest.
-  const book = query.path === undefined ? "+book_id" : "book_id";
+/** The index has a path's rows layer by layer: where there is one only, naming it gives them in order without sorting. */
+function withOnlyLayer(database: Database, query: LogQuery): LogQuery {
+  const { bookId, path, userId } = query;
+  if (bookId === undefined || path === undefined || userId !== undefined) return query;
+  const layers = database
+    .prepare<unknown[], UserId>(
+      `WITH RECURSIVE layer (id) AS (
+         SELECT min(user_id) FROM audit_log WHERE book_id = +:book AND path = +:path
+         UNION ALL SELECT (SELECT min(user_id) FROM audit_log WHERE book_id = +:book AND path = +:path AND user_id > id)
+         FROM layer WHERE id IS NOT NULL)
+       SELECT id FROM layer WHERE id IS NOT NULL LIMIT 2`,
+    )
+    .pluck()
+    .all({ book: bookId, path });
+  return layers.length === 1 ? { ...query, userId: layers[0]! } : query;
+}
+
+/** Rows newest first with their positions alone in memory, oldest first. */
+export function* oldestFirst(reader: StoreReader, rows: Iterable<LogRow>): Generator<LogRow, void> {
+  const seqs: number[] = [];
+  for (const { seq } of rows) seqs.push(seq);
+  const select = reader.database.prepare<unknown[], LogRow>("SELECT * FROM audit_log WHERE seq = ?");
+  for (let at = seqs.length - 1; at >= 0; at--) yield select.get(seqs[at]) as LogRow;
+}
+
+/**
+ * The conditions of a query for a WHERE, each after an AND, and their values; positions, renames and the limit are left out.
+ * @param byPath its index is to give the rows: with a path it has them in order. Else the table is read by position.
+ * @throws PfsError USAGE for a malformed pattern
+ */
+export function logConditions(
+  database: Database,
+  asked: LogQuery,
+  { byPath }: { readonly byPath: boolean },
+): { sql: string; values: unknown[] } {
+  const query = withOnlyLayer(database, asked);
+  const [book, path] = byPath ? ["book_id", "path"] : ["+book_id", "+path"];
+  const prefix = globPrefix(database, query);
   const below = query.below === undefined || query.below === "" ? undefined : query.below;
   const parts: [string, unknown][] = [
     [`${book} = ?`, query.bookId],
     ["path = ?", query.path],
     ["+path > ?", below === undefined ? undefined : `${below}/`],
     ["+path < ?", below === undefined ? undefined : `${below}0`],
+    [`${path} >= ?`, prefix],
+    [`${path} < ?`, prefix === undefined ? undefined : `${prefix}\u{10ffff}`],
     ["user_id = ?", query.userId],
     ["agent_id = ?", query.agent],
     ["operation = ?", query.operation],
@@ -112,12 +171,22 @@ function conditions(query: LogQuery): { sql: string; values: unknown[] } {
     ["seq > ?", query.afterSeq],
     ["timestamp >= ?", query.since],
     ["timestamp < ?", query.until],
+    ["+path GLOB ?", query.glob === undefined ? undefined : roughGlob(query.glob)],
+    ["path_glob(?, path)", query.glob],
   ];
   const given = parts.filter(([, value]) => value !== undefined);
   return {
     sql: given.map(([condition]) => `AND ${condition}`).join(" "),
     values: given.map(([, value]) => value),
   };
+}
+
+/** What the paths begin with that are asked for, if that says anything. */
+function globPrefix(database: Database, { glob }: LogQuery): string | undefined {
+  if (glob === undefined) return undefined;
+  addPathGlob(database);
+  const { prefix } = new PathGlob(glob);
+  return prefix === "" ? undefined : prefix;
 }
 
 /** Without what is undefined. */

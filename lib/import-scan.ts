@@ -10,7 +10,7 @@ import { type DirectoryPath, decodeName, joinPath, parseTreePath, ROOT } from ".
 import { isScratchName } from "../schema/scratch.ts";
 import { runBounded } from "./run-bounded.ts";
 import { fromNanoseconds, type Time } from "./time.ts";
-import { CONTROL_DIRECTORY } from "./worktree/tree.ts";
+import { CONTROL_DIRECTORY } from "./worktree/name-class.ts";
 
 /** One file that is to be imported. */
 export interface ScannedFile {

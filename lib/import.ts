@@ -5,13 +5,13 @@
 import { createHash, hash as sha256 } from "node:crypto";
 import { constants } from "node:fs";
 import { copyFile, type FileHandle, open, readlink, unlink } from "node:fs/promises";
-import { join } from "node:path";
 import { PfsError } from "../schema/errors.ts";
-import type { BlobHash } from "../schema/ids.ts";
+import type { BlobHash, FileId } from "../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "./blobs.ts";
 import type { ScannedFile } from "./import-scan.ts";
 import type { Actor } from "./node.ts";
 import { runBounded } from "./run-bounded.ts";
+import { discardStaged, type LargeBytes, newStagedPath, type SmallBytes } from "./staging.ts";
 import { fromNanoseconds, type Time } from "./time.ts";
 import { recordFiles } from "./worktree/record-files.ts";
 import type { Worktree } from "./worktree/worktree.ts";
@@ -28,9 +28,10 @@ export interface ReadFile {
   readonly mtime: Time;
   /**
    * Small ones: the bytes, in an ArrayBuffer of their own that may be transferred. Large ones: a copy in the store's
-   * drafts/, durable; importBatch takes it away, {@link discardRead} does when there will be no import.
+   * drafts/, durable; importBatch takes it away, discardStaged does when there will be no import. Of what is in the
+   * store already, nothing: only the file id that a new file is to have, if it is to have a certain one.
    */
-  readonly content: { readonly bytes: Uint8Array } | { readonly stagedPath: string };
+  readonly content: SmallBytes | LargeBytes | { readonly stored: true; readonly fileId?: FileId | undefined };
 }
 
 export interface ImportCounts {
@@ -50,7 +51,6 @@ const BATCH_FILES = 200;
 const BATCH_BYTES = 8 * 1024 * 1024;
 const CONCURRENCY = 8;
 const CHUNK_BYTES = 1024 * 1024;
-let stagedCount = 0;
 
 /**
  * Reads what {@link readForImport} reads, several at once, in the order of `files`. While one batch is being recorded the
@@ -74,7 +74,7 @@ export async function* readInBatches(
     }
   } finally {
     await next?.then(
-      (batch) => Promise.all(batch.map(discardRead)),
+      (batch) => Promise.all(batch.map(discardStaged)),
       () => undefined,
     );
   }
@@ -90,14 +90,6 @@ export async function readForImport(file: ScannedFile, options: ReadOptions): Pr
   } catch (error) {
     throw explain(error, file);
   }
-}
-
-/** Throws away what {@link readForImport} has staged and nobody has recorded. */
-export async function discardRead(file: ReadFile): Promise<void> {
-  if (!("stagedPath" in file.content)) return;
-  await unlink(file.content.stagedPath).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT") throw error;
-  });
 }
 
 /**
@@ -140,7 +132,7 @@ async function readBatch(files: readonly ScannedFile[], options: ReadOptions): P
       read[index] = await readForImport(file, options);
     });
   } catch (error) {
-    for (const file of read) if (file !== undefined) await discardRead(file);
+    for (const file of read) if (file !== undefined) await discardStaged(file);
     throw error;
   }
   return read as ReadFile[];
@@ -172,7 +164,7 @@ async function readRegular(file: ScannedFile, options: ReadOptions): Promise<Rea
       found.size > INLINE_MAX_BYTES
         ? undefined
         : await readSmall(source, Number(found.size), INLINE_MAX_BYTES);
-    if (bytes === undefined) return { ...same, ...(await stage(source, options.storeDirectory)) };
+    if (bytes === undefined) return { ...same, ...(await stage(file, source, options.storeDirectory)) };
     const hash = sha256("sha256", bytes, "hex") as BlobHash;
     return { ...same, hash, sizeBytes: bytes.byteLength, content: { bytes } };
   } finally {
@@ -199,10 +191,11 @@ async function readSmall(source: FileHandle, size: number, limit: number): Promi
 
 /** Copies a large file into the store, durably, and hashes the copy. */
 async function stage(
+  file: ScannedFile,
   source: FileHandle,
   storeDirectory: string,
 ): Promise<Pick<ReadFile, "hash" | "sizeBytes" | "content">> {
-  const stagedPath = join(storeDirectory, "drafts", `${process.pid}-import-${++stagedCount}`);
+  const stagedPath = newStagedPath(storeDirectory);
   try {
     // By its descriptor, as its name may mean another file by now.
     await copyFile(
@@ -223,7 +216,7 @@ async function stage(
         sizeBytes += bytesRead;
       }
       if (sizeBytes <= INLINE_MAX_BYTES)
-        throw new PfsError("CORRUPT", "It was cut short while it was being read.");
+        throw new PfsError("CORRUPT", `${file.source} was cut short while it was being read.`);
       await copy.sync();
       return { hash: digest.digest("hex") as BlobHash, sizeBytes, content: { stagedPath } };
     } finally {

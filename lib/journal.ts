@@ -19,6 +19,8 @@ export interface JournalRow {
   readonly writtenAt: bigint;
   /** null while the path is vacated. */
   readonly parent: FileId | null;
+  /** In an overlay: hash of the base's version that it was copied from; null when there was none. */
+  readonly base: BlobHash | null;
 }
 
 interface RawRow extends Omit<JournalRow, "mtime" | "writtenAt"> {
@@ -28,7 +30,7 @@ interface RawRow extends Omit<JournalRow, "mtime" | "writtenAt"> {
 
 // Nanoseconds since 1970 do not fit a double, so they come as text.
 const COLUMNS = `path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id AS fileId, storage_backend AS storage,
-  CAST(last_written_at AS TEXT) AS writtenAt, parent`;
+  CAST(last_written_at AS TEXT) AS writtenAt, parent, base_sha256 AS base`;
 
 const NO_END = new Uint8Array(0);
 
@@ -37,7 +39,10 @@ export class Journal {
   readonly #bookId: BookId;
   readonly #userId: UserId;
   readonly #byPath: Statement<unknown[], RawRow>;
+  readonly #byId: Statement<unknown[], RawRow>;
   readonly #below: Statement<unknown[], RawRow>;
+  readonly #firstBelow: Statement<unknown[]>;
+  readonly #hasFile: Statement<unknown[]>;
   readonly #insert: Statement<unknown[]>;
   readonly #update: Statement<unknown[]>;
   readonly #remove: Statement<unknown[]>;
@@ -50,12 +55,19 @@ export class Journal {
     this.#userId = userId;
     const key = "book_id = ? AND path = ? AND user_id = ?";
     this.#byPath = store.database.prepare(`SELECT ${COLUMNS} FROM file_journal WHERE ${key}`);
+    this.#byId = store.database.prepare(
+      `SELECT ${COLUMNS} FROM file_journal WHERE file_id = ? AND user_id = ?`,
+    );
     this.#below = store.database.prepare(
       `SELECT ${COLUMNS} FROM file_journal WHERE book_id = ? AND path > ? AND path < ? AND user_id = ? ORDER BY path`,
     );
+    this.#firstBelow = store.database.prepare(
+      `SELECT 1 FROM file_journal WHERE book_id = ? AND path > ? AND path < ? AND user_id = ? AND parent IS NOT NULL LIMIT 1`,
+    );
+    this.#hasFile = store.database.prepare("SELECT 1 FROM file_journal WHERE file_id = ? AND user_id = ?");
     this.#insert = store.database.prepare(
       `INSERT INTO file_journal (book_id, path, user_id, sha256, size, mode, mtime, file_id, storage_backend,
-       last_written_at, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       last_written_at, parent, base_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#update = store.database.prepare(
       `UPDATE file_journal SET sha256 = ?, size = ?, mode = ?, mtime = ?, storage_backend = ?, last_written_at = ?,
@@ -75,12 +87,27 @@ export class Journal {
     return row === undefined ? undefined : toRow(row);
   }
 
+  /** The row of a file, vacated or not. */
+  find(fileId: FileId): JournalRow | undefined {
+    const row = this.#byId.get(fileId, this.#userId);
+    return row === undefined ? undefined : toRow(row);
+  }
+
   /** All rows below a directory, bytewise sorted by path. */
   below(directory: string): JournalRow[] {
-    // "0" is the character after "/": the range holds exactly what begins with `directory/`.
-    // SQLite sorts every text before every blob, so that an empty blob is the end of all paths.
-    const [from, to] = directory === "" ? ["", NO_END] : [`${directory}/`, `${directory}0`];
+    const [from, to] = rangeBelow(directory);
     return this.#below.all(this.#bookId, from, to, this.#userId).map(toRow);
+  }
+
+  /** Whether there is a file below a directory. */
+  hasBelow(directory: string): boolean {
+    const [from, to] = rangeBelow(directory);
+    return this.#firstBelow.get(this.#bookId, from, to, this.#userId) !== undefined;
+  }
+
+  /** Whether some path of the layer has this file, vacated or not. */
+  hasFile(fileId: FileId): boolean {
+    return this.#hasFile.get(fileId, this.#userId) !== undefined;
   }
 
   insert(row: JournalRow): void {
@@ -96,6 +123,7 @@ export class Journal {
       row.storage,
       row.writtenAt,
       row.parent,
+      row.base,
     );
   }
 
@@ -135,6 +163,12 @@ export class Journal {
   count(): { files: number; bytes: number } {
     return this.#count.get(this.#bookId, this.#userId) as { files: number; bytes: number };
   }
+}
+
+function rangeBelow(directory: string): [from: string, to: string | Uint8Array] {
+  // "0" is the character after "/": the range holds exactly what begins with `directory/`.
+  // SQLite sorts every text before every blob, so that an empty blob is the end of all paths.
+  return directory === "" ? ["", NO_END] : [`${directory}/`, `${directory}0`];
 }
 
 function toRow(row: RawRow): JournalRow {

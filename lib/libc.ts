@@ -4,7 +4,7 @@
  * importing this file costs nothing. 64-bit Linux only: the structures' layouts are those of x86_64 and arm64.
  *
  * Two styles: the calls of the mount thread's loop return a negative errno and never throw for what the system
- * says (`readFd`, `writeFd`, `pollFds`, `ioctlFd`); all others throw PosixError.
+ * says (`readFd`, `writeFd`, `pollFds`); all others throw PosixError.
  */
 import { createRequire } from "node:module";
 import type koffiModule from "koffi";
@@ -12,6 +12,9 @@ import { Errno, type ErrnoName, PosixError } from "../schema/errors.ts";
 
 type Koffi = typeof koffiModule;
 type NativeFunction = ReturnType<ReturnType<Koffi["load"]>["func"]>;
+
+/** Every kernel's page is this or a multiple of it. */
+const PAGE_BYTES = 4096;
 
 let koffi: Koffi | undefined;
 let library: ReturnType<Koffi["load"]> | undefined;
@@ -42,10 +45,21 @@ function check(result: number, what: string, path?: string): number {
   return result;
 }
 
+/**
+ * A buffer in which what follows the first `headBytes` begins at a page: the kernel copies between it and its own pages one
+ * by one, and else needs two of ours for each.
+ */
+export function allocatePageAligned(headBytes: number, bodyBytes: number): Buffer {
+  koffi ??= createRequire(import.meta.url)("koffi") as Koffi;
+  const buffer = Buffer.alloc(headBytes + bodyBytes + PAGE_BYTES);
+  const body = (Number(koffi.address(buffer)) + headBytes) % PAGE_BYTES;
+  const start = (PAGE_BYTES - body) % PAGE_BYTES;
+  return buffer.subarray(start, start + headBytes + bodyBytes);
+}
+
 let read: NativeFunction | undefined;
 let write: NativeFunction | undefined;
 let poll: NativeFunction | undefined;
-let ioctl: NativeFunction | undefined;
 
 /** read(2) of up to `length` bytes to the buffer's start. Returns the count or a negative errno. */
 export function readFd(fd: number, buffer: Buffer, length: number): number {
@@ -74,18 +88,16 @@ export function pollFds(entries: Buffer, count: number, timeoutMs: number): numb
   return ready < 0 ? -errno() : ready;
 }
 
-/** ioctl(2) with a pointer to `argument`. Returns the call's result or a negative errno. */
-export function ioctlFd(fd: number, request: number, argument: Buffer): number {
-  ioctl ??= bind("int ioctl(int fd, unsigned long request, void *argument)");
-  const result = ioctl(fd, request, argument) as number;
-  return result < 0 ? -errno() : result;
-}
-
 let eventfd: NativeFunction | undefined;
+let timerfdCreate: NativeFunction | undefined;
+let timerfdSettime: NativeFunction | undefined;
 let flockNative: NativeFunction | undefined;
 let fallocateNative: NativeFunction | undefined;
+let syncFileRange: NativeFunction | undefined;
+let fadvise: NativeFunction | undefined;
 let lseekNative: NativeFunction | undefined;
 let futimensNative: NativeFunction | undefined;
+let renameat2: NativeFunction | undefined;
 let utimensat: NativeFunction | undefined;
 let fcntl: NativeFunction | undefined;
 let close: NativeFunction | undefined;
@@ -95,6 +107,23 @@ export function createEventfd(): number {
   eventfd ??= bind("int eventfd(unsigned int initial, int flags)");
   // EFD_CLOEXEC | EFD_NONBLOCK, which are O_CLOEXEC | O_NONBLOCK.
   return check(eventfd(0, 0o2000000 | 0o4000) as number, "eventfd");
+}
+
+/** timerfd_create(2) on the monotonic clock, closed on exec, not blocking. */
+export function createTimerfd(): number {
+  timerfdCreate ??= bind("int timerfd_create(int clock, int flags)");
+  // CLOCK_MONOTONIC, and TFD_CLOEXEC | TFD_NONBLOCK, which are O_CLOEXEC | O_NONBLOCK.
+  return check(timerfdCreate(1, 0o2000000 | 0o4000) as number, "timerfd_create");
+}
+
+/** struct itimerspec {interval; value}: the interval stays 0. */
+const timerValue = Buffer.alloc(32);
+
+/** timerfd_settime(2): expires once, after `delayMs` (less than a second); 0 stops it. Either takes an expiry back. */
+export function setTimerfd(fd: number, delayMs: number): void {
+  timerfdSettime ??= bind("int timerfd_settime(int fd, int flags, const void *value, void *old)");
+  timerValue.writeUInt32LE(delayMs * 1e6, 24);
+  check(timerfdSettime(fd, 0, timerValue, null) as number, "timerfd_settime");
 }
 
 /** close(2); unlike fs.closeSync it may close in one thread what another opened. */
@@ -116,6 +145,23 @@ export function tryLockExclusive(fd: number): boolean {
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {
   fallocateNative ??= bind("int fallocate(int fd, int mode, int64_t offset, int64_t length)");
   check(fallocateNative(fd, mode, offset, length) as number, "fallocate");
+}
+
+/**
+ * sync_file_range(2): starts writing what is dirty in a range to the disk, without waiting for it. Says nothing of
+ * failures: they are kept for the next fsync(2).
+ */
+export function startWriteback(fd: number, offset: number, length: number): void {
+  syncFileRange ??= bind("int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)");
+  // SYNC_FILE_RANGE_WRITE of linux/fs.h; the flags that wait would take the failures away.
+  syncFileRange(fd, offset, length, 2);
+}
+
+/** posix_fadvise(2): the page cache may forget what it has of a range, as far as that is on the disk. */
+export function dropCached(fd: number, offset: number, length: number): void {
+  fadvise ??= bind("int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)");
+  // POSIX_FADV_DONTNEED of linux/fadvise.h.
+  fadvise(fd, offset, length, 4);
 }
 
 /**
@@ -144,6 +190,15 @@ export function setLinkTimes(path: string, accessed: Timespec, modified: Timespe
   utimensat ??= bind("int utimensat(int directory, const char *path, const void *times, int flags)");
   // AT_FDCWD and AT_SYMLINK_NOFOLLOW of linux/fcntl.h.
   check(utimensat(-100, path, packTimes(accessed, modified), 0x100) as number, "utimensat", path);
+}
+
+/** rename(2) to a name that must be free: renameat2(2) with RENAME_NOREPLACE. @throws PosixError EEXIST; EINVAL where the file system has no such call */
+export function renameExclusive(from: string, to: string): void {
+  renameat2 ??= bind(
+    "int renameat2(int fromDirectory, const char *from, int toDirectory, const char *to, unsigned int flags)",
+  );
+  // AT_FDCWD of linux/fcntl.h, RENAME_NOREPLACE of linux/fs.h.
+  check(renameat2(-100, from, -100, to, 1) as number, "renameat2", from);
 }
 
 function packTimes(accessed: Timespec, modified: Timespec): Buffer {
@@ -242,4 +297,65 @@ export function receiveFd(socket: number): number | undefined {
     control.readInt32LE(8) === SOL_SOCKET &&
     control.readInt32LE(12) === SCM_RIGHTS;
   return isDescriptor ? control.readInt32LE(16) : undefined;
+}
+
+let getsockopt: NativeFunction | undefined;
+let getpwnam: NativeFunction | undefined;
+
+/** A process as the kernel vouches for it. */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Who connected to the other end of a Unix socket, as of then: getsockopt(2) with SO_PEERCRED (unix(7)). */
+export function peerCredentials(socket: number): PeerCredentials {
+  getsockopt ??= bind("int getsockopt(int socket, int level, int name, void *value, void *length)");
+  // struct ucred {pid; uid; gid} of 32 bits each.
+  const credentials = Buffer.alloc(12);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(credentials.length);
+  const [SOL_SOCKET, SO_PEERCRED] = [1, 17];
+  check(getsockopt(socket, SOL_SOCKET, SO_PEERCRED, credentials, length) as number, "getsockopt");
+  return {
+    pid: credentials.readInt32LE(0),
+    uid: credentials.readUInt32LE(4),
+    gid: credentials.readUInt32LE(8),
+  };
+}
+
+/** The Unix user of a login name, as getpwnam(3) finds it; undefined: there is none. */
+export function findUnixUser(name: string): number | undefined {
+  getpwnam ??= bind("void *getpwnam(const char *name)");
+  const entry: unknown = getpwnam(name);
+  if (entry === null) return undefined;
+  // struct passwd {char *name; char *password; uid_t uid; …}.
+  return (koffi as Koffi).decode(entry, 16, "uint32_t") as number;
+}
+
+let socket: NativeFunction | undefined;
+let sendto: NativeFunction | undefined;
+
+/**
+ * Sends one datagram to a Unix socket (unix(7)), without waiting. An `address` that begins with `@` is an abstract one.
+ * @throws PosixError
+ */
+export function sendDatagram(address: string, text: string): void {
+  socket ??= bind("int socket(int domain, int type, int protocol)");
+  sendto ??= bind(
+    "int64_t sendto(int socket, void *bytes, size_t length, int flags, void *address, unsigned int addressLength)",
+  );
+  const name = Buffer.from(address.replace(/^@/, "\0"));
+  // struct sockaddr_un {unsigned short family; char path[108];}; AF_UNIX is 1. A path may end with the address.
+  const target = Buffer.concat([Buffer.from([1, 0]), name]);
+  const bytes = Buffer.from(text);
+  // SOCK_DGRAM | SOCK_CLOEXEC.
+  const fd = check(socket(1, 2 | 0o2000000, 0) as number, "socket");
+  try {
+    // MSG_DONTWAIT | MSG_NOSIGNAL.
+    check(Number(sendto(fd, bytes, bytes.length, 0x40 | 0x4000, target, target.length)), "sendto", address);
+  } finally {
+    closeFd(fd);
+  }
 }

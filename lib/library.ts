@@ -1,22 +1,45 @@
 /**
- * Owns an opened store with all that works on it: the books in it and one worktree per book. The way in for daemon and
- * commands. Must never be opened twice in a process.
+ * Owns an opened store with all that works on it: the books in it and one worktree per book and layer. The way in for daemon
+ * and commands. Must never be opened twice in a process.
  */
-import type { BookId } from "../schema/ids.ts";
+
+import { PfsError } from "../schema/errors.ts";
+import { BASE, type BlobHash, type BookId, type UserId } from "../schema/ids.ts";
 import type { Profile } from "../schema/profiles.ts";
 import { Blobs } from "./blobs.ts";
-import { type Book, Books } from "./book.ts";
+import { type Book, Books, type BookWishes } from "./book.ts";
+import type { BookTree } from "./book-tree.ts";
+import { type ConflictChoice, findConflictPlace } from "./conflict-table.ts";
+import { CurrentManifest } from "./current-manifest.ts";
+import { HeadSigner } from "./head-signer.ts";
+import { isNewHead, rememberHead } from "./last-head.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import { Log } from "./log.ts";
+import { LogPages } from "./log-pages.ts";
+import type { Actor } from "./node.ts";
+import { type RemoteOfBook, type SharedPair, SharedRows } from "./shared-rows.ts";
+import type { StagedBytes } from "./staging.ts";
 import { Store, type StoreOptions } from "./store.ts";
+import { noConflict, type Resolution } from "./worktree/end-conflict.ts";
+import {
+  type FollowOutcome,
+  type FollowParts,
+  followRemote,
+  type SharedPage,
+} from "./worktree/follow-remote.ts";
+import { followSnapshot, type SnapshotCounts, type SnapshotPage } from "./worktree/follow-snapshot.ts";
+import { storeBytes } from "./worktree/record-files.ts";
 import { Worktree } from "./worktree/worktree.ts";
 
 export class Library {
   readonly store: Store;
   readonly blobs: Blobs;
   readonly log: Log;
+  readonly logPages: LogPages;
   readonly books: Books;
-  readonly #worktrees = new Map<BookId, Worktree>();
+  readonly signer: HeadSigner;
+  readonly #manifests = new Map<BookId, CurrentManifest>();
+  readonly #worktrees = new Map<string, Worktree>();
 
   /** Takes over an open store. */
   constructor(store: Store) {
@@ -24,7 +47,9 @@ export class Library {
     clearLeftovers(store);
     this.blobs = new Blobs(store);
     this.log = new Log(store);
+    this.logPages = new LogPages(store);
     this.books = new Books(store);
+    this.signer = new HeadSigner(store.directory);
   }
 
   /** @throws as {@link Store.open} */
@@ -39,19 +64,119 @@ export class Library {
   }
 
   /** @throws PfsError EXISTS */
-  createBook(bookId: BookId, profile: Profile, fileSizeLimitBytes?: number): Book {
-    return this.books.create(bookId, profile, fileSizeLimitBytes);
+  createBook(bookId: BookId, profile: Profile, wishes: BookWishes = {}): Book {
+    return this.books.create(bookId, profile, wishes);
   }
 
-  /** The one worktree of a book. @throws PfsError NOT_FOUND */
-  worktree(bookId: BookId): Worktree {
-    let worktree = this.#worktrees.get(bookId);
+  /** The one worktree of a book's base, or of a user's overlay over it. @throws PfsError NOT_FOUND */
+  worktree(bookId: BookId, userId: UserId = BASE): Worktree {
+    const key = `${bookId}/${userId}`;
+    let worktree = this.#worktrees.get(key);
     if (worktree === undefined) {
       const { store, blobs, log } = this;
-      worktree = new Worktree({ store, blobs, log, book: this.books.get(bookId) });
-      this.#worktrees.set(bookId, worktree);
+      const parts = { store, blobs, log, book: this.books.get(bookId) };
+      const base = userId === BASE ? undefined : this.worktree(bookId).tree;
+      worktree = new Worktree(base === undefined ? parts : { ...parts, base, userId });
+      this.#worktrees.set(key, worktree);
     }
     return worktree;
+  }
+
+  /**
+   * Nobody uses a tree any more: forgets what is in memory of it, if it is a user's overlay. False when it stays: it is the
+   * base, or something in it waits.
+   */
+  closeOverlay(tree: BookTree): boolean {
+    for (const [key, worktree] of this.#worktrees) {
+      if (worktree !== tree || !worktree.isOverlay) continue;
+      if (!worktree.close()) return false;
+      this.#worktrees.delete(key);
+      return true;
+    }
+    return false;
+  }
+
+  /** Settles what a killed daemon left undecided in overlays that nobody has opened since. */
+  settleLeftOverlays(): void {
+    const rows = this.store.database
+      .prepare("SELECT DISTINCT book_id AS bookId, user_id AS userId FROM vacancy WHERE user_id <> ?")
+      .all(BASE) as { bookId: BookId; userId: UserId }[];
+    for (const { bookId, userId } of rows) this.closeOverlay(this.worktree(bookId, userId));
+  }
+
+  /** The one manifest of a book's base. */
+  manifest(bookId: BookId): CurrentManifest {
+    const manifest = this.#manifests.get(bookId) ?? new CurrentManifest(this.store, this.log, bookId);
+    this.#manifests.set(bookId, manifest);
+    return manifest;
+  }
+
+  /** Saves one version of a conflict and ends it. @throws as {@link Worktree.resolveConflict} */
+  resolveConflict(id: number, choice: ConflictChoice, actor: Actor): Resolution {
+    const place = findConflictPlace(this.store.database, id);
+    if (place === undefined) throw noConflict(id);
+    return this.worktree(place.bookId, place.userId).resolveConflict(id, choice, actor);
+  }
+
+  /** From now on a book is shared on a remote. @throws PfsError NOT_FOUND, EXISTS: it is shared already */
+  shareBook(bookId: BookId, remote: RemoteOfBook): void {
+    this.books.get(bookId);
+    this.store.transaction(() => {
+      const shared = this.#sharedRows(bookId);
+      if (shared.position() !== undefined)
+        throw new PfsError("EXISTS", `The book ${bookId} is shared already.`);
+      shared.connect(remote);
+    });
+    this.blobs.noteSharing();
+  }
+
+  /** Does in a book what others did, who share it. @throws as {@link followRemote} */
+  followRemote(bookId: BookId, page: SharedPage): FollowOutcome {
+    return this.#following(bookId, (parts) => followRemote(parts, page));
+  }
+
+  /** Begins a book that has just been made and shared with what is shared of it. @throws as {@link followSnapshot} */
+  followSnapshot(bookId: BookId, page: SnapshotPage): SnapshotCounts {
+    return this.#following(bookId, (parts) => followSnapshot(parts, page));
+  }
+
+  /** Overlays that nobody uses are open only as long as it takes. */
+  #following<Outcome>(bookId: BookId, follow: (parts: FollowParts) => Outcome): Outcome {
+    const wereOpen = new Set(this.#worktrees.values());
+    const base = this.worktree(bookId).tree;
+    const shared = this.#sharedRows(bookId);
+    const overlay = (userId: UserId) => this.worktree(bookId, userId).tree;
+    try {
+      return follow({ base, shared, overlay, storeId: this.signer.storeId });
+    } finally {
+      for (const each of this.openWorktrees()) if (!wereOpen.has(each)) this.closeOverlay(each);
+    }
+  }
+
+  /** Rows of a book's log are in the shared log, and these bytes on the remote. */
+  noteShared(bookId: BookId, pairs: readonly SharedPair[], blobs: readonly BlobHash[]): void {
+    this.store.transaction(() => {
+      const shared = this.#sharedRows(bookId);
+      for (const { seq, sharedSeq } of pairs) shared.note(seq, sharedSeq);
+      for (const hash of blobs) shared.noteBlob(hash);
+      // What nobody was in between of needs no pulling.
+      let pulled = shared.position()?.pulledSeq ?? 0;
+      for (const { sharedSeq } of pairs) if (sharedSeq === pulled + 1) pulled = sharedSeq;
+      shared.advancePulled(pulled);
+      shared.advancePushed();
+    });
+  }
+
+  /** Makes bytes that were fetched blobs. Takes what was staged over, or away. @throws PfsError CORRUPT, FULL */
+  storeBlobs(blobs: readonly StagedBytes[]): void {
+    this.store.checkSpace(blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+    this.store.transaction(() => {
+      for (const blob of blobs) storeBytes(this.blobs, { ...blob, path: blob.hash });
+    });
+  }
+
+  #sharedRows(bookId: BookId): SharedRows {
+    return new SharedRows(this.store.database, bookId);
   }
 
   /** The worktrees that are in use. */
@@ -61,7 +186,17 @@ export class Library {
 
   /** Settles what waits and closes the store. */
   close(): void {
-    for (const worktree of this.#worktrees.values()) worktree.settle(0);
-    this.store.close();
+    for (const worktree of this.#worktrees.values()) {
+      worktree.settle(0);
+      worktree.settleRefusals(0);
+    }
+    const head = { seq: this.log.seq, entryHash: this.log.head };
+    const { database, directory } = this.store;
+    const isNew = isNewHead(database, directory, head);
+    // Somebody who reads may keep the rows in the write-ahead log.
+    if (isNew) this.store.sync();
+    this.store.close(() => {
+      if (isNew) rememberHead(directory, head, this.signer);
+    });
   }
 }

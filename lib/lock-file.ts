@@ -27,7 +27,7 @@ export class LockFile {
         const owner = readFileSync(path, "utf8").trim();
         const who = /^[0-9]+$/.test(owner) ? `process ${owner}` : "another process";
         throw new PfsError("STORE_BUSY", `The store ${storeDirectory} is in use by ${who}.`, {
-          hint: "Let the pfs command talk to that daemon, stop it with `pfs stop`, or name another store with --store.",
+          hint: "If it is a daemon, `pfs mount` and all other commands use it; end it with `pfs stop`, or name another store with --store.",
         });
       }
       const wasLeft = fstatSync(fd).size > 0;

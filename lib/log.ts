@@ -3,7 +3,7 @@
  * row; the triggers of the table forbid it, too.
  */
 import type { Statement } from "better-sqlite3";
-import type { BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
+import type { AgentName, BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
 import {
   canonicalJson,
   entryHash,
@@ -12,9 +12,20 @@ import {
   type LogRow,
   type LogRowBody,
 } from "../schema/log-row.ts";
-import type { Actor } from "./node.ts";
+import type { CheckMode } from "../schema/mount-options.ts";
+import { Counters } from "./counters.ts";
 import { passStep } from "./step.ts";
 import type { Store } from "./store.ts";
+
+/** Who is answerable for a row. What a store does not know of another's process is null. */
+export interface RowMaker {
+  readonly agent: AgentName;
+  readonly uid: number | null;
+  readonly pid: number | null;
+  command(): string | null;
+  /** How it was checked what had been read before; none where there was no mount. */
+  readonly check?: CheckMode | undefined;
+}
 
 /** What the caller knows of a row; the rest (seq, time, who, chain) is the log's. */
 export interface LogEntry {
@@ -38,12 +49,16 @@ export interface LogEntry {
 }
 
 export class Log {
+  /** What is counted of the rows, and by others. */
+  readonly counters = new Counters();
   readonly #store: Store;
   readonly #insert: Statement<unknown[]>;
+  readonly #selectVersion: Statement<unknown[], 1>;
   readonly #readHead: Statement<[], { seq: number; entry_hash: string; timestamp: string }>;
   #seq = 0;
   #head: string = GENESIS_HASH;
   #timestamp = "";
+  #stampedWrite = -1;
   #listeners: ((row: LogRow) => void)[] = [];
 
   constructor(store: Store) {
@@ -77,7 +92,17 @@ export class Log {
     this.#readHead = store.database.prepare(
       "SELECT seq, entry_hash, timestamp FROM audit_log ORDER BY seq DESC LIMIT 1",
     );
+    this.#selectVersion = store.database
+      .prepare<unknown[], 1>(
+        "SELECT 1 FROM audit_log WHERE book_id = ? AND path = ? AND new_hash = ? AND status = 'ok' LIMIT 1",
+      )
+      .pluck();
     this.#load();
+  }
+
+  /** Whether a path ever had this version, in any layer. */
+  hasVersion(bookId: BookId, path: string, hash: BlobHash): boolean {
+    return this.#selectVersion.get(bookId, path, hash) !== undefined;
   }
 
   /** Position of the last row; 0 for an empty log. */
@@ -90,23 +115,26 @@ export class Log {
     return this.#head;
   }
 
+  /** When the last row was written, ISO 8601; empty for an empty log. */
+  get timestamp(): string {
+    return this.#timestamp;
+  }
+
   /** Calls `listener` with every row, once it is committed. */
   onRow(listener: (row: LogRow) => void): void {
     this.#listeners.push(listener);
   }
 
   /**
-   * Appends one row. Only within a transaction of the store.
+   * Appends one row; answers its position. Only within a transaction of the store.
    * @throws SqliteError when the row breaks a constraint (R7)
    */
-  append(entry: LogEntry, actor: Actor): void {
-    let timestamp = new Date().toISOString();
-    // The clock may have been set back.
-    if (timestamp < this.#timestamp) timestamp = this.#timestamp;
+  append(entry: LogEntry, maker: RowMaker): number {
+    const timestamp = this.#timeOfTransaction();
     const unchained = {
       seq: this.#seq + 1,
       timestamp,
-      agent_id: actor.agent,
+      agent_id: maker.agent,
       operation: entry.operation,
       book_id: entry.bookId,
       path: entry.path,
@@ -118,9 +146,9 @@ export class Log {
       execution_time_ms: Math.round((performance.now() - entry.startedMs) * 1000) / 1000,
       file_id: entry.fileId,
       prev_path: entry.prevPath ?? null,
-      uid: actor.uid,
-      pid: actor.pid,
-      command: actor.command(),
+      uid: maker.uid,
+      pid: maker.pid,
+      command: maker.command(),
       size: entry.size ?? null,
       mode: entry.mode ?? null,
       mtime: entry.mtime ?? null,
@@ -154,11 +182,22 @@ export class Log {
     this.#seq = row.seq;
     this.#head = row.entry_hash;
     this.#timestamp = timestamp;
-    if (this.#listeners.length > 0) {
-      this.#store.afterCommit(() => {
-        for (const listener of this.#listeners) listener(row);
-      });
-    }
+    this.#store.afterCommit(() => {
+      this.counters.wrote(row, maker);
+      for (const listener of this.#listeners) listener(row);
+    });
+    return row.seq;
+  }
+
+  /** One time for all rows of a transaction, so that no time lies in the middle of what happened at once. */
+  #timeOfTransaction(): string {
+    const { writeCount } = this.#store;
+    if (this.#stampedWrite === writeCount) return this.#timestamp;
+    this.#stampedWrite = writeCount;
+    const present = new Date().toISOString();
+    // The clock may have been set back.
+    if (present < this.#timestamp) return this.#timestamp;
+    return present;
   }
 
   #load(): void {

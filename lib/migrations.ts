@@ -17,12 +17,13 @@ interface Migration {
   readonly sql: string;
 }
 
-function readMigrations(): Migration[] {
+/** The numbered SQL files in a directory, in their order. */
+export function readMigrations(folder: URL = directory): Migration[] {
   const migrations: Migration[] = [];
-  for (const name of readdirSync(directory).sort()) {
+  for (const name of readdirSync(folder).sort()) {
     const match = fileName.exec(name);
     if (match === null) continue;
-    migrations.push({ version: Number(match[1]), sql: readFileSync(new URL(name, directory), "utf8") });
+    migrations.push({ version: Number(match[1]), sql: readFileSync(new URL(name, folder), "utf8") });
   }
   return migrations;
 }

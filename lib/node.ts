@@ -3,6 +3,7 @@
  * Must never hold an open file's bytes.
  */
 import type { AgentName, BlobHash, FileId } from "../schema/ids.ts";
+import type { CheckMode } from "../schema/mount-options.ts";
 import type { Time } from "./time.ts";
 
 /** File types in st_mode. Source: linux/include/uapi/linux/stat.h */
@@ -52,6 +53,10 @@ export interface Actor {
   command(): string;
   /** The mount on whose behalf it is done, if any: it is not told of its own changes. */
   readonly origin: object | undefined;
+  /** In an overlay: what is removed there is hidden although the base has it (`delete=hide`). Default: the base shows again. */
+  readonly hidesBase?: boolean | undefined;
+  /** How it is checked what has been read before; none where there is no mount. Counted, not obeyed. */
+  readonly check?: CheckMode | undefined;
 }
 
 /** The object that was known as `from` is now `to`. */

@@ -12,10 +12,13 @@ import { BASE, type BlobHash, type BookId, type FileId } from "../schema/ids.ts"
 import { GENESIS_HASH } from "../schema/log-row.ts";
 import type { TreePath } from "../schema/paths.ts";
 import { isScratchName } from "../schema/scratch.ts";
+import { absentBytes } from "./absent-bytes.ts";
 import { type Book, type BookRow, toBook } from "./book.ts";
+import { type Conflict, countConflicts, listConflicts } from "./conflict-table.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
 import { damaged, refuseDamaged } from "./store.ts";
 import { fromQuotient, type Time } from "./time.ts";
+import { asUnwritable } from "./unwritable.ts";
 
 /** One file of a book as the journal has it. */
 export interface BookFile {
@@ -68,7 +71,7 @@ export class StoreReader {
 
   /**
    * Opens the store in `directory` for reading; its owner may be at work.
-   * @throws PfsError NOT_FOUND, STORE_DAMAGED, UNSUPPORTED_VERSION
+   * @throws PfsError NOT_FOUND, STORE_DAMAGED, UNSUPPORTED_VERSION, READ_ONLY
    */
   static open(directory: string): StoreReader {
     const file = databaseFile(directory);
@@ -94,7 +97,7 @@ export class StoreReader {
       return new StoreReader(directory, database);
     } catch (error) {
       database?.close();
-      throw asDamage(error, file);
+      throw asUnwritable(asDamage(error, file), directory);
     }
   }
 
@@ -151,15 +154,15 @@ export class StoreReader {
    * The files of a book, bytewise sorted by path; with `prefix` that file, or what is below that directory. Reads as it
    * is asked, a page at a time. @throws PfsError NOT_FOUND: no such book
    */
-  *filesOf(bookId: BookId, prefix = ""): Generator<BookFile, void> {
+  *filesOf(bookId: BookId, prefix = "", layer = BASE): Generator<BookFile, void> {
     this.book(bookId);
-    const single = prefix === "" ? undefined : this.file(bookId, prefix);
+    const single = prefix === "" ? undefined : this.file(bookId, prefix, layer);
     if (single !== undefined) yield single;
     // "0" is the character after "/": what begins with `prefix/` is from there up to `prefix0`.
     // SQLite sorts every text before every blob, so that an empty blob is the end of all paths.
     const end = prefix === "" ? new Uint8Array(0) : `${prefix}0`;
     for (let after = prefix === "" ? "" : `${prefix}/`; ; ) {
-      const rows = this.#files.all(bookId, after, end, BASE, PAGE_ROWS);
+      const rows = this.#files.all(bookId, after, end, layer, PAGE_ROWS);
       for (const row of rows) yield toFile(row);
       if (rows.length < PAGE_ROWS) return;
       after = rows.at(-1)!.path;
@@ -169,8 +172,9 @@ export class StoreReader {
   /** The directories of a book, empty ones too, each before what is in it; those of scratch (S1) are left out. */
   *directoriesOf(bookId: BookId): Generator<string, void> {
     const children = this.database.prepare<unknown[], { fileId: FileId; name: string }>(
-      `SELECT e.file_id AS fileId, e.name FROM worktree_entry e JOIN worktree_node w ON w.file_id = e.file_id
-       WHERE e.parent = +? AND w.mode & 61440 = 16384 ORDER BY e.name`,
+      `SELECT e.file_id AS fileId, e.name FROM worktree_entry e
+       JOIN worktree_node w ON w.file_id = e.file_id AND w.user_id = e.user_id
+       WHERE e.parent = +? AND e.user_id = '${BASE}' AND w.mode & 61440 = 16384 ORDER BY e.name`,
     );
     const { rootId, profile } = this.book(bookId);
     const waiting: [fileId: FileId, path: string][] = [[rootId, ""]];
@@ -184,16 +188,27 @@ export class StoreReader {
     }
   }
 
+  /** What was refused and nobody has decided about yet, oldest first; of one book if one is named. @throws PfsError NOT_FOUND */
+  conflicts(bookId?: BookId): Conflict[] {
+    if (bookId !== undefined) this.book(bookId);
+    return listConflicts(this.database, bookId);
+  }
+
+  /** How many those are. */
+  countConflicts(): number {
+    return countConflicts(this.database);
+  }
+
   /** The file at a path. */
-  file(bookId: BookId, path: string): BookFile | undefined {
-    const row = this.#file.get(bookId, path, BASE);
+  file(bookId: BookId, path: string, layer = BASE): BookFile | undefined {
+    const row = this.#file.get(bookId, path, layer);
     return row === undefined ? undefined : toFile(row);
   }
 
   /**
    * All bytes of a blob, verified. Large ones too: they are read at once; {@link readChunks} does not.
    * @param path for the message
-   * @throws PfsError CORRUPT
+   * @throws PfsError CORRUPT; UNAVAILABLE: they are on the remote only
    */
   async readBytes(blobHash: BlobHash, path: string): Promise<Buffer> {
     const inline = this.#readInline(blobHash, path);
@@ -206,26 +221,25 @@ export class StoreReader {
   /**
    * The bytes of a blob, piece by piece; each is valid until the next is asked for. That they are wrong shows at the end
    * only: what was made of them must be thrown away then.
-   * @throws PfsError CORRUPT, after the last piece
+   * @param chunk where pieces of large blobs are put, for who reads many: one that fits stays there until it is used again
+   * @throws PfsError CORRUPT, after the last piece; UNAVAILABLE: they are on the remote only
    */
-  async *readChunks(blobHash: BlobHash, path: string): AsyncGenerator<Uint8Array, void> {
+  async *readChunks(blobHash: BlobHash, path: string, chunk?: Uint8Array): AsyncGenerator<Uint8Array, void> {
     const inline = this.#readInline(blobHash, path);
     if (inline !== undefined) {
       yield inline;
       return;
     }
     const object = await open(this.objectPath(blobHash), "r").catch((error: NodeJS.ErrnoException) => {
-      throw error.code === "ENOENT"
-        ? corrupt(blobHash, path, "its bytes are missing from the store", error)
-        : error;
+      throw error.code === "ENOENT" ? absentBytes(this.database, blobHash, path, error) : error;
     });
     try {
       const digest = createHash("sha256");
-      const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      const into = chunk ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
       for (;;) {
-        const { bytesRead } = await object.read(chunk, 0, CHUNK_BYTES, null);
+        const { bytesRead } = await object.read(into, 0, into.byteLength, null);
         if (bytesRead === 0) break;
-        const piece = chunk.subarray(0, bytesRead);
+        const piece = into.subarray(0, bytesRead);
         digest.update(piece);
         yield piece;
       }
@@ -243,7 +257,7 @@ export class StoreReader {
 
   #readInline(blobHash: BlobHash, path: string): Buffer | undefined {
     const row = this.#blob.get(blobHash);
-    if (row === undefined) throw corrupt(blobHash, path, "its bytes are missing from the store");
+    if (row === undefined) throw absentBytes(this.database, blobHash, path);
     if (row.data === null) return undefined;
     if (hash("sha256", row.data, "hex") !== blobHash)
       throw corrupt(blobHash, path, "its stored bytes do not match its hash");
@@ -277,11 +291,10 @@ function asDamage(error: unknown, file: string): unknown {
   return isDamage ? damaged(file, (error as Error).message, error) : error;
 }
 
-function corrupt(blobHash: BlobHash, path: string, what: string, cause?: unknown): PfsError {
+function corrupt(blobHash: BlobHash, path: string, what: string): PfsError {
   return new PfsError("CORRUPT", `${path} cannot be read: ${what} (${blobHash}).`, {
     path,
     hint: "Run `pfs verify` for all that is damaged, and restore the store from a backup.",
-    cause,
   });
 }
 

@@ -14,11 +14,14 @@ export const steps = [
   "vacancy.written",
   "vacancy.settled",
   "journal.written",
+  "conflict.written",
   "log.written",
   "transaction.committed",
   "object.settled",
+  "object.removed",
   "scratch.created",
   "scratch.removed",
+  "scratch.synced",
 ] as const;
 
 export type Step = (typeof steps)[number];

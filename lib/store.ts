@@ -10,27 +10,25 @@ import {
   mkdirSync,
   openSync,
   readSync,
-  statfsSync,
   statSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
+import { runCheckpoint, WAL_LIMIT_BYTES } from "./checkpoint.ts";
+import { DiskSpace } from "./disk-space.ts";
 import { LockFile } from "./lock-file.ts";
 import { makeDirectories } from "./make-directories.ts";
 import { APPLICATION_ID, migrate, newestVersion, tooNew } from "./migrations.ts";
 import { passStep } from "./step.ts";
+import { asUnwritable } from "./unwritable.ts";
 
 const SQLITE_MAGIC = "SQLite format 3\0";
-const SPACE_CHECK_INTERVAL_MS = 100;
-/** Free space that writes leave on the store's disk, so that the database can always be closed in order. */
-const DEFAULT_RESERVE_BYTES = 16 * 1024 * 1024;
-const RESERVE_SHARE = 0.02;
 
 export interface StoreOptions {
   /** Make the directory and an empty store when there is none. Default true. */
   readonly create?: boolean;
-  /** Bytes to leave free on the disk; default 16 MiB, on small disks 2 % of them. */
+  /** Bytes to leave free on the disk; default 16 MiB, on small disks 4 % of them. */
   readonly reserveBytes?: number;
   /** Called after every committed transaction, within the write that asked for it: must be quick and never throw. */
   readonly onCommit?: (() => void) | undefined;
@@ -43,7 +41,7 @@ export class Store {
   readonly ownerUid: number;
   readonly ownerGid: number;
   readonly #lock: LockFile;
-  readonly #reserveBytes: number | undefined;
+  readonly #space: DiskSpace;
   readonly #onCommit: (() => void) | undefined;
   readonly #begin: Sqlite.Statement;
   readonly #beginWrite: Sqlite.Statement;
@@ -52,9 +50,10 @@ export class Store {
   #state: "idle" | "reading" | "writing" = "idle";
   #afterCommit: (() => void)[] = [];
   #afterRollback: (() => void)[] = [];
+  #afterwards: (() => void)[] = [];
   #walFd: number | undefined;
-  #spaceCheckedAt = Number.NEGATIVE_INFINITY;
-  #spaceLeftBytes = 0;
+  #writeCount = 0;
+  #rollbackCount = 0;
 
   private constructor(
     directory: string,
@@ -65,7 +64,7 @@ export class Store {
     this.directory = directory;
     this.database = database;
     this.#lock = lock;
-    this.#reserveBytes = reserveBytes;
+    this.#space = new DiskSpace(directory, reserveBytes);
     this.#onCommit = onCommit;
     const owner = statSync(directory);
     this.ownerUid = owner.uid;
@@ -78,7 +77,7 @@ export class Store {
 
   /**
    * Opens the store in `directory` as its one owner.
-   * @throws PfsError STORE_BUSY, STORE_DAMAGED, UNSUPPORTED_VERSION, NOT_FOUND (with `create: false`)
+   * @throws PfsError STORE_BUSY, STORE_DAMAGED, UNSUPPORTED_VERSION, READ_ONLY, NOT_FOUND (with `create: false`)
    */
   static open(directory: string, options: StoreOptions = {}): Store {
     const file = join(directory, "pfs.db");
@@ -88,10 +87,15 @@ export class Store {
       });
     }
     makeDirectories(resolve(directory), 0o700);
-    const lock = LockFile.acquire(join(directory, "lock"), directory);
+    let lock: LockFile;
+    try {
+      lock = LockFile.acquire(join(directory, "lock"), directory);
+    } catch (error) {
+      throw asUnwritable(error, directory);
+    }
     let database: Sqlite.Database | undefined;
     try {
-      for (const name of ["objects", "drafts", "scratch", "conflicts"]) {
+      for (const name of ["objects", "drafts", "scratch"]) {
         mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
       }
       refuseDamaged(file);
@@ -103,15 +107,22 @@ export class Store {
     } catch (error) {
       database?.close();
       lock.release();
-      throw error;
+      throw asUnwritable(error, directory);
     }
   }
 
-  close(): void {
+  /** @param whenClosed what is to be done while the store is still locked; that it fails is no reason to fail */
+  close(whenClosed?: () => void): void {
     this.rest();
     if (this.#walFd !== undefined) closeSync(this.#walFd);
     this.database.close();
-    this.#lock.release();
+    try {
+      whenClosed?.();
+    } catch {
+      // Everything is saved.
+    } finally {
+      this.#lock.release();
+    }
   }
 
   /** Makes sure that the reads that follow see one state and cost no locking each; {@link rest} ends it. */
@@ -136,6 +147,7 @@ export class Store {
     // As the only writer this connection always sees the newest state, so a read transaction can become a write one.
     if (this.#state === "idle") this.#beginWrite.run();
     this.#state = "writing";
+    this.#writeCount++;
     let result: Result;
     try {
       passStep("transaction.begun");
@@ -146,6 +158,7 @@ export class Store {
       throw error;
     }
     this.#state = "idle";
+    this.#space.noteCommit();
     this.#onCommit?.();
     runAnyway(passCommitted);
     const hooks = this.#afterCommit;
@@ -154,12 +167,28 @@ export class Store {
       this.#afterRollback = [];
       for (const hook of hooks) runAnyway(hook);
     }
+    this.#runAfterwards();
     return result;
   }
 
   /** Whether the owner before was killed and may have left things behind. */
   get wasLeft(): boolean {
     return this.#lock.wasLeft;
+  }
+
+  /** Within a read transaction, which {@link rest} ends. */
+  get isReading(): boolean {
+    return this.#state === "reading";
+  }
+
+  /** Write transactions begun so far: where it is the same as before and none is under way, what was read still holds. */
+  get writeCount(): number {
+    return this.#writeCount;
+  }
+
+  /** Write transactions that were undone so far. */
+  get rollbackCount(): number {
+    return this.#rollbackCount;
   }
 
   /** Within {@link transaction}. */
@@ -180,7 +209,20 @@ export class Store {
     this.#afterRollback.push(hook);
   }
 
+  /** Runs `hook` once the transaction under way is over and all its other hooks were: it may begin another one. */
+  afterwards(hook: () => void): void {
+    this.#afterwards.push(hook);
+  }
+
+  #runAfterwards(): void {
+    if (this.#afterwards.length === 0) return;
+    const hooks = this.#afterwards;
+    this.#afterwards = [];
+    for (const hook of hooks) runAnyway(hook);
+  }
+
   #undo(): void {
+    this.#rollbackCount++;
     this.#state = "idle";
     // SQLite has already rolled back by itself after some errors (a full disk, for one).
     if (this.database.inTransaction) this.#rollback.run();
@@ -189,6 +231,23 @@ export class Store {
     this.#afterRollback = [];
     // The last first: each undoes what it did on top of those before it.
     for (const hook of hooks.reverse()) runAnyway(hook);
+    this.#runAfterwards();
+  }
+
+  /** Whether the write-ahead log has become so large that somebody should {@link checkpoint}. */
+  get isLogLarge(): boolean {
+    const fd = this.walFd();
+    return fd !== undefined && fstatSync(fd).size > WAL_LIMIT_BYTES;
+  }
+
+  /**
+   * Moves what is committed from the write-ahead log into the database, so that the log starts over. Waits for the disk:
+   * for when nobody else does it in time. Not within a transaction.
+   * @returns bytes from the log's start to its end
+   */
+  checkpoint(): number {
+    this.rest();
+    return runCheckpoint(this.database);
   }
 
   /** Makes everything committed so far durable on disk: what `synchronous=FULL` does after a commit. */
@@ -209,20 +268,12 @@ export class Store {
    * @throws PfsError FULL when fewer than `bytes` and the reserve are left
    */
   checkSpace(bytes: number): void {
-    const now = performance.now();
-    if (now - this.#spaceCheckedAt > SPACE_CHECK_INTERVAL_MS || bytes > this.#spaceLeftBytes) {
-      const disk = statfsSync(this.directory);
-      const reserve =
-        this.#reserveBytes ?? Math.min(DEFAULT_RESERVE_BYTES, disk.blocks * disk.bsize * RESERVE_SHARE);
-      this.#spaceLeftBytes = disk.bavail * disk.bsize - reserve;
-      this.#spaceCheckedAt = now;
-    }
-    if (bytes > this.#spaceLeftBytes) {
-      throw new PfsError("FULL", `The disk of the store ${this.directory} is full.`, {
-        hint: "Free some space on it; what was saved so far is safe and readable.",
-      });
-    }
-    this.#spaceLeftBytes -= bytes;
+    this.#space.check(bytes, this.walFd());
+  }
+
+  /** So many bytes go into the database. */
+  noteInline(bytes: number): void {
+    this.#space.noteInline(bytes);
   }
 }
 
@@ -247,6 +298,7 @@ function openDatabase(file: string): Sqlite.Database {
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = NORMAL");
     database.pragma("wal_autocheckpoint = 0");
+    database.pragma(`journal_size_limit = ${WAL_LIMIT_BYTES}`);
     database.pragma("foreign_keys = ON");
     database.pragma("trusted_schema = OFF");
     database.pragma("cache_size = -8192");

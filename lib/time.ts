@@ -49,6 +49,11 @@ export function fromNanoseconds(nanoseconds: bigint): Time {
   return fromQuotient(Number(nanoseconds / 1_000_000_000n), Number(nanoseconds % 1_000_000_000n));
 }
 
+/** From ISO 8601, as `Date` understands it. */
+export function fromIso(text: string): Time {
+  return fromNanoseconds(BigInt(Date.parse(text)) * 1_000_000n);
+}
+
 /** Negative, zero or positive as `a` is before, at or after `b`. */
 export function compareTimes(a: Time, b: Time): number {
   return a.seconds - b.seconds || a.nanoseconds - b.nanoseconds;

@@ -7,15 +7,16 @@ import { checkBlobs } from "./verify/blobs.ts";
 import { Check } from "./verify/check.ts";
 import { checkDatabase } from "./verify/database.ts";
 import { checkFileHistories } from "./verify/file-histories.ts";
+import { checkHeads, type KeptHead } from "./verify/heads.ts";
 import { checkJournal } from "./verify/journal.ts";
 import { checkLogChain } from "./verify/log-chain.ts";
 import { checkWorktree } from "./verify/worktree.ts";
 
-export type Rule = "R1" | "R2" | "R6" | "R7" | "B1" | "I1" | "orphan" | "database";
+export type Rule = "W2" | "R1" | "R2" | "R6" | "R7" | "B1" | "I1" | "orphan" | "database" | "published";
 
 /** Something that is not as it must be. */
 export interface Finding {
-  /** The rule that is broken; `orphan`: something that nothing refers to; `database`: SQLite itself. */
+  /** The rule that is broken; `orphan`: something that nothing refers to; `database`: SQLite itself; `published`: a remote's copies. */
   readonly rule: Rule;
   /** A `warning` loses nothing and keeps nobody from working. */
   readonly severity: "error" | "warning";
@@ -38,6 +39,8 @@ export interface VerifyOptions {
   readonly onProgress?: (progress: VerifyProgress) => void;
   /** Read every blob and hash it (default). False: only see that each is there and has its size. */
   readonly rehash?: boolean;
+  /** Heads that were signed earlier and kept elsewhere: the log must extend each. */
+  readonly heads?: readonly KeptHead[];
 }
 
 /**
@@ -51,12 +54,41 @@ export async function verifyStore(reader: StoreReader, options: VerifyOptions = 
     const check = new Check(snapshot, reader, options.onProgress);
     await attempt(check, checkDatabase);
     await attempt(check, checkLogChain);
+    await attempt(check, (each) => checkHeads(each, options.heads ?? []));
     await attempt(check, checkFileHistories);
     await attempt(check, checkJournal);
     await attempt(check, (each) => checkBlobs(each, options.rehash ?? true));
     await attempt(check, checkWorktree);
     check.end();
     return check.findings;
+  } finally {
+    snapshot.close();
+  }
+}
+
+/** What is to be said of the log alone. */
+export interface LogCheck {
+  readonly status: "whole" | "broken";
+  /** How many rows it has. */
+  readonly rows: number;
+  /** Of the last one. */
+  readonly entry_hash: string;
+  /** What is wrong, the first broken row before all others. */
+  readonly findings: readonly Finding[];
+}
+
+/** Checks the log's chain, and that it extends the head that the store remembers. @throws as {@link verifyStore} */
+export async function verifyLog(reader: StoreReader): Promise<LogCheck> {
+  const snapshot = reader.openSnapshot();
+  try {
+    const check = new Check(snapshot, reader, undefined);
+    await attempt(check, checkLogChain);
+    await attempt(check, (each) => checkHeads(each, []));
+    check.end();
+    const { findings } = check;
+    const { seq, entryHash } = snapshot.head();
+    const status = findings.length === 0 ? "whole" : "broken";
+    return { status, rows: seq, entry_hash: entryHash, findings };
   } finally {
     snapshot.close();
   }

@@ -12,6 +12,7 @@ interface Undelivered {
   /** The mount whose request made the change; undefined if none did. */
   readonly cause: object | undefined;
   readonly lane: Lane;
+  readonly told: (() => void) | undefined;
   waiters: Waiter[] | undefined;
 }
 
@@ -29,10 +30,10 @@ export class Deliveries {
     return this.#undelivered.size === 0;
   }
 
-  /** Registers a notification that is about to be handed to `target`'s writer. Returns its ticket. */
-  issue(target: object, cause: object | undefined, lane: Lane): number {
+  /** Registers a notification that is about to be handed to `target`'s writer; `told` is called once. Returns its ticket. */
+  issue(target: object, cause: object | undefined, lane: Lane, told?: () => void): number {
     const ticket = ++this.#lastTicket;
-    this.#undelivered.set(ticket, { target, cause, lane, waiters: undefined });
+    this.#undelivered.set(ticket, { target, cause, lane, told, waiters: undefined });
     return ticket;
   }
 
@@ -41,6 +42,7 @@ export class Deliveries {
     const entry = this.#undelivered.get(ticket);
     if (entry === undefined) return;
     this.#undelivered.delete(ticket);
+    entry.told?.();
     for (const waiter of entry.waiters ?? []) {
       if (--waiter.left === 0) waiter.done();
     }
@@ -54,14 +56,19 @@ export class Deliveries {
   }
 
   /**
-   * Calls `done` once everything that `cause` has made is delivered: all of it, or the inode invalidations only.
+   * Calls `done` once everything that any of `causes` has made is delivered: all of it, or the inode invalidations only.
    * Returns false, and never calls it, when there is nothing to wait for.
    */
-  whenDelivered(cause: object, lanes: "inode" | "all", done: () => void): boolean {
+  whenDelivered(causes: readonly object[], lanes: "inode" | "all", done: () => void): boolean {
     if (this.#undelivered.size === 0) return false;
     const waiter: Waiter = { left: 0, done };
     for (const entry of this.#undelivered.values()) {
-      if (entry.cause !== cause || (lanes === "inode" && entry.lane === "entry")) continue;
+      if (
+        entry.cause === undefined ||
+        !causes.includes(entry.cause) ||
+        (lanes === "inode" && entry.lane === "entry")
+      )
+        continue;
       waiter.left++;
       entry.waiters ??= [];
       entry.waiters.push(waiter);

@@ -1,8 +1,8 @@
 /**
  * Owns how one mount's kernel is told what others changed in the book: another mount, the API, the syncer. Only what
- * that kernel knows is told, and never what it did itself. Must never write to the device.
+ * that kernel knows is told, and of what it did itself only what it cannot know. Must never write to the device.
  */
-import type { Change } from "../lib/node.ts";
+import type { Change, Identity } from "../lib/node.ts";
 import type { FileId } from "../schema/ids.ts";
 import type { Deliveries, Lane } from "./deliveries.ts";
 import { encodeInvalidateEntry, encodeInvalidateInode } from "./kernel/notify.ts";
@@ -23,7 +23,7 @@ export class Invalidation {
     this.#session = session;
     this.#deliveries = deliveries;
     this.#link = link;
-    this.#stop = session.worktree.onChange((change, origin) => {
+    this.#stop = session.tree.onChange((change, origin) => {
       if (origin !== session) this.tell(change, origin);
     });
   }
@@ -34,8 +34,20 @@ export class Invalidation {
 
   /** This kernel's own pages of a node are wrong. */
   refresh(nodeid: number): void {
-    this.#session.nodeIds.markStale(nodeid);
-    this.#send("inode", encodeInvalidateInode({ nodeid, ...WHOLE }), undefined);
+    this.#sendStale(nodeid, undefined);
+  }
+
+  /** This kernel's own pages of a node are right, and yet to be dropped. */
+  drop(nodeid: number, cause: object): void {
+    this.#sendInode(nodeid, WHOLE, cause);
+  }
+
+  /**
+   * Nodes have other inode numbers since this kernel moved or removed names. It learns them with the next attributes, and does
+   * not ask for these on behalf of a statx(2) that wants no more than the number: so it is told to. Nobody waits for that.
+   */
+  renumber(identities: readonly Identity[]): void {
+    for (const { to } of identities) this.#tellInode(to, false, undefined);
   }
 
   /** Tells this kernel of a change that `origin` made. */
@@ -47,8 +59,8 @@ export class Invalidation {
   #tellInode(fileId: FileId, content: boolean, origin: object | undefined): void {
     const nodeid = this.#session.nodeIds.knownNodeid(fileId);
     if (nodeid === undefined) return;
-    if (content) this.#session.nodeIds.markStale(nodeid);
-    this.#send("inode", encodeInvalidateInode({ nodeid, ...(content ? WHOLE : ATTRIBUTES_ONLY) }), origin);
+    if (content) this.#sendStale(nodeid, origin);
+    else this.#sendInode(nodeid, ATTRIBUTES_ONLY, origin);
   }
 
   #tellEntry(parentId: FileId, name: string, origin: object | undefined): void {
@@ -62,8 +74,29 @@ export class Invalidation {
     this.#send("entry", encodeInvalidateInode({ nodeid: parent, ...WHOLE }), origin);
   }
 
-  #send(lane: Lane, bytes: Buffer, cause: object | undefined): void {
-    const ticket = this.#deliveries.issue(this.#session, cause, lane);
+  /** Until it is told, the kernel answers from pages that are old: opens must not let it keep them. */
+  #sendStale(nodeid: number, cause: object | undefined): void {
+    const { nodeIds } = this.#session;
+    nodeIds.markStale(nodeid);
+    this.#sendInode(nodeid, WHOLE, cause, () => nodeIds.markTold(nodeid));
+  }
+
+  #sendInode(
+    nodeid: number,
+    range: typeof WHOLE | typeof ATTRIBUTES_ONLY,
+    cause: object | undefined,
+    told?: () => void,
+  ): void {
+    const { settled } = this.#session;
+    settled.telling(nodeid);
+    this.#send("inode", encodeInvalidateInode({ nodeid, ...range }), cause, () => {
+      settled.told(nodeid);
+      told?.();
+    });
+  }
+
+  #send(lane: Lane, bytes: Buffer, cause: object | undefined, told?: () => void): void {
+    const ticket = this.#deliveries.issue(this.#session, cause, lane, told);
     this.#link.notify({ lane, ticket, bytes });
   }
 }

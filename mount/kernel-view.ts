@@ -13,7 +13,23 @@ export const CONTROL_TTL_SECONDS = 0;
 const BLKSIZE_BYTES = 4096;
 const SECTORS_PER_BLOCK = BLKSIZE_BYTES / 512;
 
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Whose files of the book a kernel is told to be whose. */
+export interface Lending {
+  readonly from: Owner;
+  readonly to: Owner;
+}
+
+/** Permissions that keep nobody from reading: what has others was made private, or shared, by somebody. */
+const USUAL_PERMISSIONS: ReadonlySet<number> = new Set([0o644, 0o755, 0o777]);
+const PERMISSIONS = 0o7777;
+
 export class KernelView {
+  readonly #lending: Lending | undefined;
   readonly attributes: KernelAttributes = {
     ino: 0,
     size: 0,
@@ -38,6 +54,18 @@ export class KernelView {
     attributes: this.attributes,
   };
 
+  /** @param lending what is the one's and open to all is the other's on this mount; without it everything is whose it is */
+  constructor(lending?: Lending) {
+    this.#lending = lending;
+  }
+
+  /** Who is told to own what is another's; undefined: whoever owns it is told. */
+  borrowerOf(node: Node): Owner | undefined {
+    const lending = this.#lending;
+    if (lending === undefined || node.uid !== lending.from.uid) return undefined;
+    return USUAL_PERMISSIONS.has(node.mode & PERMISSIONS) ? lending.to : undefined;
+  }
+
   /** Fills `attributes`; `extraLinks` counts subdirectories that the book does not know of. */
   attributesOf(node: Node, extraLinks: number): KernelAttributes {
     const into = this.attributes;
@@ -52,8 +80,9 @@ export class KernelView {
     into.ctimeNanoseconds = node.ctimeNanoseconds;
     into.mode = node.mode;
     into.nlink = node.nlink + extraLinks;
-    into.uid = node.uid;
-    into.gid = node.gid;
+    const { uid, gid } = this.borrowerOf(node) ?? node;
+    into.uid = uid;
+    into.gid = gid;
     into.blksize = BLKSIZE_BYTES;
     return into;
   }

@@ -2,6 +2,7 @@
  * The mount thread's loop: waits for requests of all its mounts and for the doorbell, and answers one after the other.
  * Synchronous: must never await, nor let what one request throws end the service of the others.
  */
+import { Alarm } from "../lib/alarm.ts";
 import type { Doorbell } from "../lib/doorbell.ts";
 import { PollSet } from "../lib/poll-set.ts";
 import type { Device } from "./kernel/device.ts";
@@ -11,20 +12,22 @@ import type { Session } from "./session.ts";
 
 /** Requests of one mount that are served before the others get their turn. */
 const BURST = 32;
+/** Places in the poll set. */
+const [DOORBELL, ALARM, FIRST_MOUNT] = [0, 1, 2];
 const FOR_EVER_MS = -1;
 const NOT_AT_ALL_MS = 0;
-/** How long nothing must happen before the loop rests: a program's next request mostly comes at once. */
-const LULL_MS = 2;
-/** Rounds after which it rests even if something always happens. */
-const ROUNDS_BETWEEN_RESTS = 4096;
+/** How long what is to be ended before a wait may be put off: a program's next request mostly comes at once. */
+const REST_AFTER_MS = 2;
 
 export interface LoopOptions {
   readonly doorbell: Doorbell;
   /** The doorbell rang: look for messages (sessions that come and go, delivered notifications, the end). */
   onDoorbell(): void;
+  /** True if `beforeWaiting` would have nothing to end. */
+  isAtRest(): boolean;
   /**
-   * Called when nothing has happened for a moment, and now and then when something always does. Returns after how many milliseconds it wants to be called again even if
-   * nothing happens; -1: not before something does.
+   * Called before a wait at rest, and else a moment after the rest ended. Returns after how many milliseconds it wants to be
+   * called again even if nothing happens; -1: not before something does.
    */
   beforeWaiting(): number;
   /** Told of what no request can be blamed for. */
@@ -41,15 +44,22 @@ export interface Mount {
 export class Loop {
   readonly #options: LoopOptions;
   readonly #pollSet = new PollSet();
+  /**
+   * Rings when it is time to rest. One timer for many waits: one for each was measured to cost more than the request that
+   * ended it (2 to 3 µs, where the hypervisor sets timers).
+   */
+  readonly #alarm = new Alarm();
+  #isAlarmSet = false;
   readonly #request = new Request();
   readonly #reply = new Reply();
-  /** In the order of the poll set, after the doorbell. */
+  /** In the order of the poll set, after doorbell and alarm. */
   #mounts: Mount[] = [];
   #running = false;
 
   constructor(options: LoopOptions) {
     this.#options = options;
     this.#pollSet.add(options.doorbell.fd);
+    this.#pollSet.add(this.#alarm.fd);
   }
 
   /** Serves one more mount. To be called by what `run` calls, or before it. */
@@ -72,26 +82,37 @@ export class Loop {
     this.#running = false;
   }
 
-  /** Serves until `stop`. */
+  /** Serves until `stop`; to be called once. */
   run(): void {
     this.#running = true;
     let busy = false;
-    let rounds = ROUNDS_BETWEEN_RESTS;
     while (this.#running) {
-      if (++rounds > ROUNDS_BETWEEN_RESTS || this.#pollSet.wait(busy ? NOT_AT_ALL_MS : LULL_MS) === 0) {
-        rounds = 0;
-        this.#pollSet.wait(busy ? NOT_AT_ALL_MS : this.#rest());
-      }
+      const waitMs = this.#options.isAtRest() ? this.#rest() : this.#restLater();
+      this.#pollSet.wait(busy ? NOT_AT_ALL_MS : waitMs);
       busy = false;
       // What is served may add and remove mounts: the readiness of this round is that of these.
       const mounts = this.#mounts;
-      const ready = mounts.map((_, index) => this.#pollSet.isReady(index + 1));
-      if (this.#pollSet.isReady(0)) this.#hear();
+      const ready = mounts.map((_, index) => this.#pollSet.isReady(index + FIRST_MOUNT));
+      if (this.#pollSet.isReady(ALARM)) this.#hearAlarm();
+      if (this.#pollSet.isReady(DOORBELL)) this.#hear();
       for (let index = 0; index < mounts.length && this.#running; index++) {
         const mount = mounts[index] as Mount;
         if (ready[index] && this.#mounts.includes(mount) && this.#serve(mount)) busy = true;
       }
     }
+    this.#alarm.close();
+  }
+
+  #restLater(): number {
+    if (!this.#isAlarmSet) this.#alarm.set(REST_AFTER_MS);
+    this.#isAlarmSet = true;
+    return FOR_EVER_MS;
+  }
+
+  #hearAlarm(): void {
+    this.#alarm.clear();
+    this.#isAlarmSet = false;
+    if (!this.#options.isAtRest()) this.#rest();
   }
 
   /** Answers some of a mount's requests. True if there may be more. */

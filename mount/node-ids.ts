@@ -5,6 +5,7 @@
  */
 import { type FileId, newFileId } from "../schema/ids.ts";
 import { ROOT_NODEID } from "./kernel/protocol.ts";
+import { LookupCounts } from "./lookup-counts.ts";
 
 /** "The object known as `from` now is `to`", as the book tells it after a rename or unlink. */
 interface Identity {
@@ -27,9 +28,9 @@ export class NodeIds {
   readonly #files = new Map<number, FileId>();
   readonly #nodeids = new Map<FileId, number>();
   /** How often the kernel was told of a node id less how often it forgot. */
-  readonly #lookups = new Map<number, number>();
-  /** Node ids whose cached pages in the kernel may be older than the file. */
-  readonly #stale = new Set<number>();
+  readonly #lookups = new LookupCounts();
+  /** Node ids whose cached pages in the kernel may be older than the file: how often it is being told so. */
+  readonly #stale = new Map<number, number>();
   readonly #rootId: FileId;
 
   constructor(rootId: FileId) {
@@ -55,20 +56,19 @@ export class NodeIds {
 
   /** Counts a lookup: each answered entry is one. */
   remember(nodeid: number): void {
-    this.#lookups.set(nodeid, (this.#lookups.get(nodeid) ?? 0) + 1);
+    this.#lookups.set(nodeid, this.#lookups.get(nodeid) + 1);
   }
 
   /**
    * Takes back `count` lookups. Returns the file when the kernel now knows nothing of it any more, else undefined.
    */
   forget(nodeid: number, count: number): FileId | undefined {
-    const left = (this.#lookups.get(nodeid) ?? 0) - count;
+    const left = this.#lookups.get(nodeid) - count;
     if (left > 0) {
       this.#lookups.set(nodeid, left);
       return undefined;
     }
     this.#lookups.delete(nodeid);
-    this.#stale.delete(nodeid);
     if (nodeid === ROOT_NODEID) return undefined;
     const fileId = this.fileIdOf(nodeid);
     this.#files.delete(nodeid);
@@ -86,7 +86,7 @@ export class NodeIds {
   /** The kernel is gone: forgets everything. Returns the files that it knew. */
   clear(): FileId[] {
     const known: FileId[] = [];
-    for (const nodeid of [...this.#lookups.keys()]) {
+    for (const nodeid of this.#lookups.keys()) {
       const fileId = this.forget(nodeid, Number.POSITIVE_INFINITY);
       if (fileId !== undefined) known.push(fileId);
     }
@@ -114,14 +114,21 @@ export class NodeIds {
     }
   }
 
-  /** The bytes changed without this kernel's doing: what it has cached of them is not to be kept at the next open. */
+  /** The bytes changed without this kernel's doing: it is being told to drop what it has cached of them. */
   markStale(nodeid: number): void {
-    this.#stale.add(nodeid);
+    this.#stale.set(nodeid, (this.#stale.get(nodeid) ?? 0) + 1);
   }
 
-  /** True if the kernel may keep what it has cached of the file that is being opened; it is up to date after that. */
-  takeFreshness(nodeid: number): boolean {
-    return this.#stale.size === 0 || !this.#stale.delete(nodeid);
+  /** The kernel has been told, as once promised by {@link markStale}. */
+  markTold(nodeid: number): void {
+    const left = (this.#stale.get(nodeid) ?? 0) - 1;
+    if (left > 0) this.#stale.set(nodeid, left);
+    else this.#stale.delete(nodeid);
+  }
+
+  /** True if what the kernel has cached of a file, its size too, may be older than the file. */
+  isStale(nodeid: number): boolean {
+    return this.#stale.size > 0 && this.#stale.has(nodeid);
   }
 
   #bind(nodeid: number, fileId: FileId): void {

@@ -5,8 +5,7 @@
 import type { Deliveries } from "./deliveries.ts";
 import type { Reply } from "./kernel/reply.ts";
 import type { Answer, KernelLink } from "./kernel-link.ts";
-
-const TWO_32 = 0x1_0000_0000;
+import { uniqueOf } from "./unique.ts";
 
 export class ParkedAnswers {
   readonly #cause: object;
@@ -32,15 +31,20 @@ export class ParkedAnswers {
    * `all` waits for names too. The kernel takes a directory's lock for those, so that a request during which this
    * kernel holds such a lock (create, unlink, rename, …) must wait for `inode` only, else two mounts that change the
    * same directories would wait for each other for ever.
+   *
+   * `alsoFor`: what `Session.dropPages` returned, for answers that wait for this mount's own kernel, too. Of requests for files
+   * of the book only FLUSH and FSYNC may: others hold locks of pages that it takes.
    */
   afterDelivery(
     request: { uniqueLo: number; uniqueHi: number },
     reply: Reply,
     lanes: "inode" | "all",
+    alsoFor?: object,
   ): boolean {
     if (this.#deliveries.isIdle) return true;
     const unique = uniqueOf(request);
-    const parked = this.#deliveries.whenDelivered(this.#cause, lanes, () => this.#send(unique));
+    const causes = alsoFor === undefined ? [this.#cause] : [this.#cause, alsoFor];
+    const parked = this.#deliveries.whenDelivered(causes, lanes, () => this.#send(unique));
     if (parked)
       this.#answers.set(unique, {
         buffer: Buffer.from(reply.buffer.subarray(0, reply.length)),
@@ -69,9 +73,4 @@ export class ParkedAnswers {
     this.#link.answer(answer);
     return true;
   }
-}
-
-/** Kernels count `unique` up from 0, so that it fits a number for good. */
-function uniqueOf(request: { uniqueLo: number; uniqueHi: number }): number {
-  return request.uniqueHi * TWO_32 + request.uniqueLo;
 }

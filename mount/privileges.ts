@@ -2,8 +2,9 @@
  * Owns how set-id bits fall when a file's bytes or owner change (FUSE_HANDLE_KILLPRIV_V2: the kernel says when, we do
  * it), as in Linux's setattr_should_drop_suidgid.
  */
+
+import type { TreeFile } from "../lib/book-tree.ts";
 import { FileType, type Node } from "../lib/node.ts";
-import type { OpenFile } from "../lib/worktree/open-file.ts";
 import { rightsOf } from "./process-names.ts";
 import type { RequestActor } from "./request-actor.ts";
 import type { Session } from "./session.ts";
@@ -26,7 +27,7 @@ function mayKeepGroup(gid: number, actor: RequestActor): boolean {
 }
 
 /** Takes the set-id bits from an open file that was written. */
-export function dropPrivileges(session: Session, file: OpenFile, actor: RequestActor): void {
+export function dropPrivileges(session: Session, file: TreeFile, actor: RequestActor): void {
   const mode = modeWithoutPrivileges(file.node(), actor);
-  if (mode !== undefined) session.worktree.setAttributes(file.fileId, { mode }, actor);
+  if (mode !== undefined) session.tree.setAttributes(file.fileId, { mode }, actor);
 }

@@ -4,6 +4,7 @@
  */
 import type { Actor } from "../lib/node.ts";
 import type { AgentName } from "../schema/ids.ts";
+import type { CheckMode } from "../schema/mount-options.ts";
 import { commandOf, processIdOf } from "./process-names.ts";
 
 /** The ids of a request's header. `pid` is a thread's id. */
@@ -16,6 +17,8 @@ export interface Credentials {
 export class RequestActor implements Actor {
   readonly agent: AgentName;
   readonly origin: object;
+  readonly hidesBase: boolean;
+  readonly check: CheckMode | undefined;
   readonly uid: number;
   readonly gid: number;
   /** The thread that asked, as the kernel names it. */
@@ -23,9 +26,16 @@ export class RequestActor implements Actor {
   #pid: number | undefined;
   #command: string | undefined;
 
-  constructor(agent: AgentName, origin: object, { uid, gid, pid }: Credentials) {
+  constructor(
+    agent: AgentName,
+    origin: object,
+    { uid, gid, pid }: Credentials,
+    { hidesBase = false, check }: Pick<Actor, "hidesBase" | "check"> = {},
+  ) {
     this.agent = agent;
     this.origin = origin;
+    this.hidesBase = hidesBase;
+    this.check = check;
     this.uid = uid;
     this.gid = gid;
     this.tid = pid;

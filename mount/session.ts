@@ -2,15 +2,19 @@
  * One mounted directory: owns what its kernel knows (node ids, open files, features) and answers that kernel's
  * requests through the operations. Must never touch a device: tests call `handle` with encoded requests.
  */
-import type { Change, Node } from "../lib/node.ts";
-import type { OpenFile } from "../lib/worktree/open-file.ts";
-import type { Worktree } from "../lib/worktree/worktree.ts";
-import { Errno, errnoOf, PfsError, PosixError } from "../schema/errors.ts";
+import type { BookTree, TreeFile } from "../lib/book-tree.ts";
+import type { Change, Identity, Node } from "../lib/node.ts";
+import type { Refusals } from "../lib/worktree/refusals.ts";
+import { Errno, type ErrorCode, errnoOf, PfsError, PosixError } from "../schema/errors.ts";
 import type { AgentName, FileId } from "../schema/ids.ts";
+import type { CheckMode, MountMode } from "../schema/mount-options.ts";
 import type { ControlSource } from "./control/control-source.ts";
 import { ControlTree } from "./control/control-tree.ts";
+import { controlDirectory } from "./control/registry.ts";
+import { DeferredRequests } from "./deferred-requests.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { handlerOf } from "./dispatch.ts";
+import type { ErrandDesk } from "./errand-desk.ts";
 import { HandleTable } from "./handles.ts";
 import { Invalidation } from "./invalidation.ts";
 import type { KernelAttributes, KernelEntry } from "./kernel/attributes.ts";
@@ -19,42 +23,62 @@ import { OPCODE, ROOT_NODEID } from "./kernel/protocol.ts";
 import type { Reply } from "./kernel/reply.ts";
 import type { Request } from "./kernel/request.ts";
 import type { KernelLink } from "./kernel-link.ts";
-import { KernelView, TTL_SECONDS } from "./kernel-view.ts";
+import { KernelView, type Lending, TTL_SECONDS } from "./kernel-view.ts";
 import { NodeIds } from "./node-ids.ts";
 import { releaseHandle } from "./open-files.ts";
 import type { FileHandle, OpenHandle } from "./open-handle.ts";
 import { ParkedAnswers } from "./parked-answers.ts";
 import { RequestActor } from "./request-actor.ts";
+import type { HandleKnowledge, SeenCheck } from "./seen-check.ts";
+import { SettledNodes } from "./settled-nodes.ts";
 
 /** Requests that are never answered, not even with an error. */
 const UNANSWERED: ReadonlySet<number> = new Set([OPCODE.FORGET, OPCODE.BATCH_FORGET, OPCODE.INTERRUPT]);
 
-export interface SessionOptions {
-  readonly worktree: Worktree;
+/** Refusals that whoever throws them does not tell. */
+const TOLD_HERE: ReadonlySet<ErrorCode> = new Set(["CORRUPT", "TOO_MANY"]);
+/** What one mount's programs may have open at once, so that none of them takes the daemon's memory from all others. */
+const MAX_HANDLES = 65_536;
+
+export interface SessionOptions extends MountMode {
+  readonly tree: BookTree;
   /** Who answers for what is written through this mount (R7). */
   readonly agent: AgentName;
-  readonly readOnly: boolean;
   readonly control: ControlSource;
   /** Who owns the control files: the user that mounted. */
   readonly owner: { readonly uid: number; readonly gid: number };
+  /** On a mount for another Unix user: what of the store's owner is that user's. */
+  readonly lending?: Lending | undefined;
   /** Shared by all sessions of the thread. */
   readonly deliveries: Deliveries;
+  /** Shared by all sessions of the thread. */
+  readonly errands: ErrandDesk;
   readonly link: KernelLink;
-  /** All sessions of the same worktree, this one too once it is made; it removes itself when it closes. */
+  /** All sessions of the same tree, this one too once it is made; it removes itself when it closes. */
   readonly siblings: Set<Session>;
+  /** What is known of who has read what; of the same tree, too. */
+  readonly seen: SeenCheck;
   /** Told of failures that are neither refusals nor POSIX outcomes: faults of pfs or of the machine. */
   onFault(error: unknown, operation: string): void;
 }
 
 export class Session {
-  readonly worktree: Worktree;
+  readonly tree: BookTree;
   readonly agent: AgentName;
   readonly readOnly: boolean;
+  readonly check: CheckMode;
+  readonly seen: SeenCheck;
   readonly control: ControlTree;
+  /** Where refusals are told that no file of the book is the subject of. */
+  readonly refusals: Refusals;
+  /** A user's mount on which removing shows the base again. */
+  readonly reverts: boolean;
   readonly nodeIds: NodeIds;
   readonly handles = new HandleTable<OpenHandle>();
-  readonly view = new KernelView();
+  readonly settled = new SettledNodes();
+  readonly view: KernelView;
   readonly parked: ParkedAnswers;
+  readonly deferred: DeferredRequests;
   /** What this kernel and pfs agreed on; undefined before INIT. */
   features: KernelFeatures | undefined;
   readonly #options: SessionOptions;
@@ -62,12 +86,22 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.worktree = options.worktree;
+    this.view = new KernelView(options.lending);
+    this.tree = options.tree;
     this.agent = options.agent;
     this.readOnly = options.readOnly;
-    this.control = new ControlTree(options.control, options.owner);
-    this.nodeIds = new NodeIds(options.worktree.rootId);
+    this.check = options.check;
+    this.seen = options.seen;
+    this.control = new ControlTree(controlDirectory(options.control), options.owner);
+    this.nodeIds = new NodeIds(options.tree.rootId);
+    this.refusals = options.control.worktree.refusals;
+    this.reverts = options.control.worktree.isOverlay && options.deleteMode !== "hide";
     this.parked = new ParkedAnswers(this, options.deliveries, options.link);
+    this.deferred = new DeferredRequests({
+      desk: options.errands,
+      link: options.link,
+      handle: (request, reply) => this.handle(request, reply),
+    });
     this.#invalidation = new Invalidation(this, options.deliveries, options.link);
     options.siblings.add(this);
   }
@@ -80,10 +114,29 @@ export class Session {
       if (handler !== undefined) return handler(this, request, reply);
       reply.error(Errno.ENOSYS);
     } catch (error) {
+      if (this.deferred.keep(request, error)) return false;
       reply.error(errnoOf(error));
       this.#reportUnexpected(error, request.name);
+      if (error instanceof PfsError && TOLD_HERE.has(error.code))
+        this.refusals.record(error, error.path ?? "", this.actor(request));
     }
     return !UNANSWERED.has(request.opcode);
+  }
+
+  /** To be called before anything is opened. @throws PfsError TOO_MANY */
+  requireHandle(): void {
+    if (this.handles.count < MAX_HANDLES) return;
+    throw new PfsError(
+      "TOO_MANY",
+      `Programs have ${MAX_HANDLES} files open on this mount, which is the most.`,
+      { hint: "Close some; `fuser -vm DIR` names the programs." },
+    );
+  }
+
+  /** What this kernel did made other objects of those that it knows. */
+  identify(identities: readonly Identity[]): void {
+    this.nodeIds.apply(identities);
+    this.#invalidation.renumber(identities);
   }
 
   /** The kernel is gone: releases everything that it held. */
@@ -92,8 +145,10 @@ export class Session {
     this.#invalidation.close();
     this.#options.deliveries.abandon(this);
     this.parked.abandon();
+    this.deferred.abandon();
     for (const handle of this.handles.values()) {
       if (handle.kind === "file") releaseHandle(this, handle);
+      else this.control.release(handle.open);
     }
     for (const fileId of this.nodeIds.clear()) this.forgetFile(fileId);
   }
@@ -117,14 +172,48 @@ export class Session {
     this.#invalidation.refresh(nodeid);
   }
 
+  /**
+   * This kernel's pages of a node are right, but whoever reads the file from now on is to be heard doing so. Returns what an
+   * answer can wait for.
+   */
+  dropPages(nodeid: number): object {
+    const cause = {};
+    this.#invalidation.drop(nodeid, cause);
+    return cause;
+  }
+
+  /**
+   * Before bytes of an open file are changed through a handle, or by opening it.
+   * @throws PfsError CONFLICT, HASH_REQUIRED (W1)
+   */
+  requireSeen(
+    handle: HandleKnowledge | FileHandle,
+    file: TreeFile,
+    nodeid: number,
+    actor: RequestActor,
+  ): void {
+    try {
+      const wish = { check: this.check, actor, operation: "update" } as const;
+      if (this.seen.beforeWrite(handle, file, wish)) this.#doubtReaders(file, [actor.pid, handle.opener]);
+    } catch (error) {
+      // Whoever reads the file again through an open descriptor, to get over this, is to be heard doing so.
+      if (!("direct" in handle && handle.direct)) this.dropPages(nodeid);
+      throw error;
+    }
+  }
+
   /** Tells the other mounts of the same book of a change that the book itself does not tell of. */
   tellSiblings(change: Change): void {
     for (const sibling of this.#options.siblings)
       if (sibling !== this) sibling.#invalidation.tell(change, this);
   }
 
-  actor(request: Request): RequestActor {
-    return new RequestActor(this.agent, this, request);
+  /** `origin`: what is not told of what the actor changes; this mount's kernel knows of what it has asked for itself. */
+  actor(request: Request, origin: object = this): RequestActor {
+    return new RequestActor(this.agent, origin, request, {
+      hidesBase: this.#options.deleteMode === "hide",
+      check: this.check,
+    });
   }
 
   /** @throws PosixError EROFS on a mount that only reads */
@@ -134,7 +223,7 @@ export class Session {
 
   /** The file that a request's node id means. @throws PosixError ESTALE when it means none any more */
   nodeOf(nodeid: number): Node {
-    return this.worktree.get(this.nodeIds.fileIdOf(nodeid)) ?? this.#openNodeOf(nodeid);
+    return this.tree.get(this.nodeIds.fileIdOf(nodeid)) ?? this.#openNodeOf(nodeid);
   }
 
   /** @throws PosixError EBADF */
@@ -148,7 +237,7 @@ export class Session {
    * The open file of a handle: another one than was opened if another mount has replaced the file, as this kernel
    * keeps one set of cached pages for both.
    */
-  fileOf(handle: FileHandle): OpenFile {
+  fileOf(handle: FileHandle): TreeFile {
     const wanted = this.nodeIds.fileIdOf(handle.nodeid);
     const { fileId } = handle.file;
     return fileId === wanted || fileId === handle.detachedAs ? handle.file : this.#reopen(handle, wanted);
@@ -156,7 +245,9 @@ export class Session {
 
   /** Fills the kernel's view of a node. */
   attributesOf(node: Node): KernelAttributes {
-    return this.view.attributesOf(node, node.fileId === this.worktree.rootId ? 1 : 0);
+    // A directory with one link does not count its subdirectories.
+    const countsControl = node.fileId === this.tree.rootId && node.nlink > 1;
+    return this.view.attributesOf(node, countsControl ? 1 : 0);
   }
 
   /** An entry for the kernel, which is not counted as a lookup yet. */
@@ -165,11 +256,12 @@ export class Session {
     return this.view.entryAs(this.nodeIds.nodeidOf(node.fileId), TTL_SECONDS);
   }
 
-  /** Answers with a node's entry and counts the lookup. */
-  answerEntry(reply: Reply, node: Node): void {
+  /** Answers with a node's entry and counts the lookup. Returns its node id. */
+  answerEntry(reply: Reply, node: Node): number {
     const entry = this.entryOf(node);
     reply.entry(entry);
     this.nodeIds.remember(entry.nodeid);
+    return entry.nodeid;
   }
 
   /** No node id of this kernel stands for `fileId` any more. */
@@ -177,19 +269,29 @@ export class Session {
     for (const sibling of this.#options.siblings) {
       if (sibling !== this && sibling.nodeIds.knownNodeid(fileId) !== undefined) return;
     }
-    this.worktree.forget(fileId);
+    this.tree.forget(fileId);
+  }
+
+  /** A draft begins: whoever has the file open, on any mount, may be reading half a version and half a draft. */
+  #doubtReaders(file: TreeFile, writers: readonly number[]): void {
+    if (!file.isShared) return;
+    for (const { handles } of this.#options.siblings)
+      for (const handle of handles.values())
+        if (handle.kind === "file" && handle.file === file)
+          this.seen.doubt(handle, file.fileId, handle.actor.tid, writers);
   }
 
   #reportUnexpected(error: unknown, operation: string): void {
     if (!(error instanceof PfsError || error instanceof PosixError)) this.#options.onFault(error, operation);
   }
 
-  #reopen(handle: FileHandle, wanted: FileId): OpenFile {
-    if (wanted === 0 || this.worktree.get(wanted) === undefined) {
+  #reopen(handle: FileHandle, wanted: FileId): TreeFile {
+    // What was written through it and not saved is not to be lost without a word.
+    if (handle.wrote || wanted === 0 || this.tree.get(wanted) === undefined) {
       handle.detachedAs = handle.file.fileId;
       return handle.file;
     }
-    const file = this.worktree.open(wanted);
+    const file = this.tree.open(wanted);
     const old = handle.file;
     handle.file = file;
     handle.detachedAs = undefined;

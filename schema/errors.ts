@@ -45,6 +45,7 @@ export const Errno = {
   EPROTO: 71,
   EOVERFLOW: 75,
   EOPNOTSUPP: 95,
+  ECONNABORTED: 103,
   ECONNRESET: 104,
   ENOTCONN: 107,
   ETIMEDOUT: 110,
@@ -85,6 +86,7 @@ export const errorCodes = {
   UNAVAILABLE: meaning("EIO", "the bytes are on the remote only, and it cannot be reached"),
   CORRUPT: meaning("EIO", "stored bytes do not match their hash"),
   FULL: meaning("ENOSPC", "the store's disk is full"),
+  TOO_MANY: meaning("ENFILE", "more at once than pfs keeps"),
   AGENT_REQUIRED: meaning("EPERM", "every change needs an agent who answers for it"),
 
   USAGE: meaning("EINVAL", "the request is not understood"),
@@ -109,7 +111,15 @@ export interface PfsErrorOptions {
   readonly path?: string | undefined;
   /** One sentence: what the reader can do now. */
   readonly hint?: string | undefined;
+  /** What a conflict is between. */
+  readonly hashes?: ConflictingHashes | undefined;
   readonly cause?: unknown;
+}
+
+/** Hashes of the version that a writer knew of a file and of the one that there is; null: none. */
+export interface ConflictingHashes {
+  readonly seen: string | null;
+  readonly current: string | null;
 }
 
 /** A refusal or failure that pfs explains: its message is one clear sentence, `hint` says what to do. */
@@ -117,6 +127,7 @@ export class PfsError extends Error {
   readonly code: ErrorCode;
   readonly path: string | undefined;
   readonly hint: string | undefined;
+  readonly hashes: ConflictingHashes | undefined;
 
   constructor(code: ErrorCode, message: string, options: PfsErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -124,6 +135,7 @@ export class PfsError extends Error {
     this.code = code;
     this.path = options.path;
     this.hint = options.hint;
+    this.hashes = options.hashes;
   }
 
   /** The Linux error number that the kernel's caller sees. */

@@ -50,9 +50,13 @@ export function parseBookId(text: string): BookId {
   });
 }
 
+export function isUserId(text: string): text is UserId {
+  return userIdPattern.test(text) && !text.startsWith("__");
+}
+
 /** A user as typed by a person; `__base__` is not a user. @throws PfsError USAGE */
 export function parseUserId(text: string): UserId {
-  if (userIdPattern.test(text) && !text.startsWith("__")) return text as UserId;
+  if (isUserId(text)) return text;
   throw new PfsError("USAGE", `${quote(text)} is not a user id.`, {
     hint: "A user id is 1 to 100 of letters, digits, _ and -, and does not begin with __.",
   });

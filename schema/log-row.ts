@@ -4,7 +4,20 @@
  */
 import { hash } from "node:crypto";
 
-export type LogOperation = "create" | "update" | "delete" | "rename" | "attributes";
+/**
+ * What was done. In an overlay `create` also is the first version over one of the base; `delete` and `revert` end the
+ * overlay's own, so that the base shows again where it has something; `hide` makes the user see nothing there.
+ */
+export const logOperations = [
+  "create",
+  "update",
+  "delete",
+  "rename",
+  "attributes",
+  "hide",
+  "revert",
+] as const;
+export type LogOperation = (typeof logOperations)[number];
 export type LogStatus = "ok" | "refused";
 
 /** One row without its own hash: what the chain covers. Names are those of the table and of every JSON output. */

@@ -3,15 +3,48 @@
  * fstab and `mount -t fuse.pfs` pass them on. Must never mount anything.
  */
 import { PfsError } from "./errors.ts";
-import { type AgentName, parseAgentName, quote } from "./ids.ts";
+import { type AgentName, parseAgentName, parseUserId, quote, type UserId } from "./ids.ts";
+import { isReference, REFERENCE_FORMS } from "./reference.ts";
 
-export interface MountOptions {
+/**
+ * What a writer must have seen of a file before it may replace it (W1): `seen` refuses one that read an older version,
+ * `require` also one that never read the current version, `off` nobody.
+ */
+export type CheckMode = "seen" | "require" | "off";
+
+/** What removing means on a user's mount: `revert` takes back the user's own version only, `hide` hides the base's, too. */
+export type DeleteMode = "revert" | "hide";
+
+/** What a mount shows and lets programs do. */
+export interface MountMode {
+  readonly readOnly: boolean;
+  readonly check: CheckMode;
+  /** Whose overlay lies over the base; undefined: the base alone. */
+  readonly userId: UserId | undefined;
+  /** Without a meaning when there is no user. */
+  readonly deleteMode: DeleteMode;
+  /** The past state that is shown, as it was given; undefined: the present. */
+  readonly at: string | undefined;
+}
+
+export interface MountOptions extends MountMode {
   /** Who answers for changes through the mount; undefined: the caller takes the login name. */
   readonly agent: AgentName | undefined;
-  readonly readOnly: boolean;
   /** Whether other users of the machine may enter. */
   readonly allowOther: boolean;
 }
+
+/** What a mount is without any option. */
+export const DEFAULT_MODE: MountMode = {
+  readOnly: false,
+  check: "seen",
+  userId: undefined,
+  deleteMode: "revert",
+  at: undefined,
+};
+
+const checkModes: readonly CheckMode[] = ["seen", "require", "off"];
+const deleteModes: readonly DeleteMode[] = ["revert", "hide"];
 
 /** Words of mount(8), fstab(5) and systemd.mount(5) that change nothing in a book. */
 const ordinaryWords: ReadonlySet<string> = new Set(
@@ -22,19 +55,21 @@ const ordinaryWords: ReadonlySet<string> = new Set(
 const ordinaryPrefixes = ["x-", "comment=", "X-"];
 
 /**
- * Parses `agent=…,ro,allow_other` and the ordinary words of mount(8). The later of `ro` and `rw` holds.
+ * Parses `user=…,agent=…,check=…,delete=…,at=…,ro,allow_other` and the ordinary words of mount(8). The later of `ro` and
+ * `rw` holds; with `at` a mount is read-only in any case.
  * @throws PfsError USAGE naming the option that is unknown, malformed or given twice; AGENT_REQUIRED as parseAgentName
  */
 export function parseMountOptions(text: string): MountOptions {
-  let agent: AgentName | undefined;
+  const values = new Map<string, string>();
   let readOnly = false;
   let allowOther = false;
   for (const option of text.split(",")) {
     const [name, value] = splitOption(option);
-    if (name === "agent") {
-      if (value === undefined) throw usage("The option agent needs a name: agent=alice.");
-      if (agent !== undefined) throw usage("The option agent is given twice.");
-      agent = parseAgentName(value);
+    const needed = Object.hasOwn(valueNeeded, name) ? valueNeeded[name as ValueName] : undefined;
+    if (needed !== undefined && !(value === undefined && isOrdinary(option))) {
+      if (value === undefined) throw usage(`The option ${name} needs ${needed}.`);
+      if (values.has(name)) throw usage(`The option ${name} is given twice.`);
+      values.set(name, value);
     } else if (option === "ro" || option === "rw") {
       readOnly = option === "ro";
     } else if (option === "allow_other") {
@@ -43,7 +78,54 @@ export function parseMountOptions(text: string): MountOptions {
       throw usage(`The mount option ${quote(option)} is not known.`);
     }
   }
-  return { agent, readOnly, allowOther };
+  const [agent, user, at] = [values.get("agent"), values.get("user"), values.get("at")];
+  if (values.has("delete") && user === undefined) {
+    throw usage("The option delete has a meaning only beside user=NAME.");
+  }
+  if (at !== undefined && !isReference(at)) {
+    throw usage(`The option at needs ${valueNeeded.at}; ${quote(at)} is none of these.`);
+  }
+  return {
+    agent: agent === undefined ? undefined : parseAgentName(agent),
+    readOnly: readOnly || at !== undefined,
+    allowOther,
+    check: oneOf("check", checkModes, values.get("check")),
+    userId: user === undefined ? undefined : parseUserId(user),
+    deleteMode: oneOf("delete", deleteModes, values.get("delete")),
+    at,
+  };
+}
+
+/** A mode as it would be given after `-o`; what is the default is left out, but for `rw`. */
+export function formatMountMode({ readOnly, check, userId, deleteMode, at }: MountMode): string {
+  const options = [readOnly ? "ro" : "rw"];
+  if (userId !== undefined) options.push(`user=${userId}`);
+  if (check !== DEFAULT_MODE.check) options.push(`check=${check}`);
+  if (userId !== undefined && deleteMode !== DEFAULT_MODE.deleteMode) options.push(`delete=${deleteMode}`);
+  if (at !== undefined) options.push(`at=${at}`);
+  return options.join(",");
+}
+
+/** Options with a value, and what that is. `user` alone is a word of mount(8). */
+const valueNeeded = {
+  agent: "a name: agent=alice",
+  user: "a user: user=alice",
+  check: "one of seen, require and off: check=require",
+  delete: "revert or hide: delete=hide",
+  at: `${REFERENCE_FORMS}: at=2h`,
+} as const;
+type ValueName = keyof typeof valueNeeded;
+
+/** One of `known`, the first when nothing is given. @throws PfsError USAGE */
+function oneOf<Value extends string>(
+  name: ValueName,
+  known: readonly Value[],
+  given: string | undefined,
+): Value {
+  const found = known.find((value) => value === (given ?? known[0]));
+  if (found === undefined)
+    throw usage(`The option ${name} needs ${valueNeeded[name]}; ${quote(given ?? "")} is not known.`);
+  return found;
 }
 
 function splitOption(option: string): [name: string, value: string | undefined] {
@@ -57,6 +139,6 @@ function isOrdinary(option: string): boolean {
 
 function usage(message: string): PfsError {
   return new PfsError("USAGE", message, {
-    hint: "Known are agent=NAME, ro, rw and allow_other, and the ordinary words of mount(8) such as noatime.",
+    hint: "Known are agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, at=REF, ro, rw and allow_other, and the ordinary words of mount(8) such as noatime.",
   });
 }

@@ -3,7 +3,7 @@
  * `any`; a book may bring its own patterns. Scratch is asked before any profile, and elsewhere (scratch.ts).
  * Must never look at bytes or at a store.
  */
-import { z } from "zod";
+import type { z } from "zod";
 import {
   archiveEndings,
   docusaurusPatterns,
@@ -17,6 +17,7 @@ import { PfsError, PosixError } from "./errors.ts";
 import { quote } from "./ids.ts";
 import { parseTreePath } from "./paths.ts";
 import { compilePatterns, type PatternSet } from "./patterns.ts";
+import { lazily } from "./zod.ts";
 
 /** Which paths may exist in a book. Every answer takes any text: what is no valid path is not admitted. */
 export interface Profile {
@@ -162,12 +163,14 @@ export function builtInProfile(name: string): Profile {
   });
 }
 
-const customProfile = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$/, "1 to 50 letters, digits, _ and -"),
-  patterns: z.array(z.string()).min(1),
-  symlinks: z.boolean().default(false),
-  hidden: z.boolean().default(true),
-});
+const customProfile = lazily((z) =>
+  z.strictObject({
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$/, "1 to 50 letters, digits, _ and -"),
+    patterns: z.array(z.string()).min(1),
+    symlinks: z.boolean().default(false),
+    hidden: z.boolean().default(true),
+  }),
+);
 
 /**
  * A profile from JSON: the name of a built-in one (as text or as `{name}`), or
@@ -178,7 +181,7 @@ const customProfile = z.strictObject({
 export function parseProfile(json: unknown): Profile {
   const bareName = bareNameOf(json);
   if (bareName !== undefined) return builtInProfile(bareName);
-  const parsed = customProfile.safeParse(json);
+  const parsed = customProfile().safeParse(json);
   if (!parsed.success) {
     throw new PfsError("USAGE", `The schema is not understood: ${firstIssue(parsed.error)}.`, {
       hint: 'A schema is {"name": "my-book", "patterns": ["content/{NN-Name}/*.md"], "symlinks": false}.',

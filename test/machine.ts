@@ -36,9 +36,17 @@ const NEEDED_PROGRAMS: readonly NeededProgram[] = [
   { binary: "fio", debianPackage: "fio" },
   { binary: "chromium", debianPackage: "chromium" },
   { binary: "sqlite3", debianPackage: "sqlite3" },
+  { binary: "openssl", debianPackage: "openssl" },
   { binary: "ps", debianPackage: "procps" },
   { binary: "fuser", debianPackage: "psmisc" },
   { binary: "setpriv", debianPackage: "util-linux" },
+  { binary: "systemd-analyze", debianPackage: "systemd" },
+  { binary: "promtool", debianPackage: "prometheus" },
+  { binary: "zsh", debianPackage: "zsh" },
+  { binary: "fish", debianPackage: "fish" },
+  { binary: "groff", debianPackage: "groff-base" },
+  // Beside the command that manages them, it brings the newest server.
+  { binary: "pg_ctlcluster", debianPackage: "postgresql" },
 ];
 
 /** The Debian packages whose programs are not found on `searchPath` (written as in $PATH). */

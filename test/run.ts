@@ -11,8 +11,7 @@ import { runTestFiles } from "./runner/test-run.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LONG_TESTS = "test/long/**/*.test.ts";
-const ALONE = /^test\/daemon\//;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 240_000;
 const LONG_TIMEOUT_MS = 30 * 60_000;
 const HELP = `Usage: npm test -- [PATTERN…]      all tests, or those whose path contains a pattern
        npm run test:long -- [PATTERN…]   the slow ones
@@ -61,12 +60,7 @@ async function main(): Promise<number> {
     onOutcome({ title: "tests", passed: 0, failures: [{ name: "no test ran", details }], durationMs: 0 });
   }
   if (files.length > 0) {
-    await runTestFiles({
-      together: files.filter((file) => !ALONE.test(file)),
-      alone: files.filter((file) => ALONE.test(file)),
-      timeoutMs: timeoutOf(values),
-      onOutcome,
-    });
+    await runTestFiles({ files, timeoutMs: timeoutOf(values), onOutcome });
   }
   return finish(outcomes);
 }

@@ -34,8 +34,8 @@ export function addImport(program: Command, contextOf: ContextOf): void {
         "strictest schema that admits every file, unless --schema chooses one. What is in the book and " +
         "not in the directory stays.",
     )
-    .argument("<book>")
-    .argument("<dir>")
+    .argument("<book>", "3 to 50 of a-z, 0-9 and hyphen; made if it is not there")
+    .argument("<dir>", "with the files")
     .option("--into <path>", "the book's directory that the files go into (default: its root)")
     .option("--schema <schema>", `for a book that is to be made: ${SCHEMA_HELP}`)
     .option("--agent <name>", "who answers for the changes (default: PFS_AGENT_ID, else the login name)")

@@ -20,7 +20,7 @@ export function addInit(program: Command, contextOf: ContextOf): void {
       const { profile } = await context.own<{ profile: string }>({
         viaDaemon: async (daemon) =>
           (await daemon.call("POST", "/books", { book, schema: profileJson })) as { profile: string },
-        directly: (owner) => owner.createBook(bookId, profileJson),
+        directly: (owner) => owner.createBook({ bookId, profileJson }),
       });
       output.say(`Made the book ${bookId} (schema ${profile}) in ${storeDirectory}.`);
       output.put({ book: bookId, profile, store: storeDirectory });

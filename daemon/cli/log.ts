@@ -1,39 +1,35 @@
 /** `pfs log`: who changed what. */
 import { once } from "node:events";
 import type { Command } from "commander";
-import { type LogQuery, readLog } from "../../lib/history.ts";
+import { type LogQuery, oldestFirst, readLog } from "../../lib/history.ts";
 import type { StoreReader } from "../../lib/reader.ts";
 import { PfsError } from "../../schema/errors.ts";
-import type { LogOperation, LogRow } from "../../schema/log-row.ts";
+import { BASE, parseUserId } from "../../schema/ids.ts";
+import { askedPaths } from "../../schema/log-question.ts";
+import { type LogOperation, type LogRow, logOperations } from "../../schema/log-row.ts";
+import { parseTime } from "../../schema/reference.ts";
 import type { ContextOf } from "./command.ts";
 import { statusOf } from "./context.ts";
 import { findPlace, type LogPlace } from "./log-place.ts";
 import type { Output } from "./output.ts";
-import { localTime } from "./text.ts";
+import { ageOf, localTime } from "./text.ts";
 
 interface LogOptions {
   readonly limit?: string;
+  readonly path?: string;
   readonly agent?: string;
+  readonly user?: string;
   readonly operation?: string;
   readonly refused?: boolean;
   readonly since?: string;
   readonly until?: string;
+  readonly reverse?: boolean;
+  readonly iso?: boolean;
 }
 
-const OPERATIONS: readonly string[] = [
-  "create",
-  "update",
-  "delete",
-  "rename",
-  "attributes",
-] satisfies LogOperation[];
-const UNITS_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
+/** "12 minutes ago" */
+const AGE_CHARS = 14;
+const OPERATIONS: readonly string[] = logOperations;
 
 export function addLog(program: Command, contextOf: ContextOf): void {
   program
@@ -43,17 +39,21 @@ export function addLog(program: Command, contextOf: ContextOf): void {
       "Shows the log, newest first: of the store, of a book, or of one file across its renames. A path may be one " +
         "in the book, or that of a file in a mount; then, and when there is one book only, BOOK may be left out.",
     )
-    .argument("[book]")
+    .argument("[book]", "only of this book")
     .argument("[path]", "a file or a directory")
     .option("-n, --limit <count>", "at most so many rows")
+    .option("--path <pattern>", "only paths that fit: * is any part of a name, ** any number of names")
     .option("--agent <name>", "only what this agent answers for")
+    .option("--user <user>", "only what is in this user's overlay")
     .option("--operation <operation>", OPERATIONS.join(", "))
     .option("--refused", "only what was refused")
     .option("--since <time>", "an ISO time, or an age such as 2h or 7d")
     .option("--until <time>", "an ISO time, or an age")
+    .option("--reverse", "oldest first")
+    .option("--iso", "exact times (UTC) in place of ages")
     .addHelpText(
       "after",
-      "\nExamples:\n  pfs log\n  pfs log book/content/01-Part/01-Chapter/01-lesson.md\n  pfs log my-book --agent claude-7 --since 2h --json",
+      "\nExamples:\n  pfs log\n  pfs log book/content/01-Part/01-Chapter/01-lesson.md\n  pfs log my-book --agent claude-7 --since 2h --json\n  pfs log my-book --path 'content/01-*/**' --refused | less",
     )
     .action(
       async (
@@ -70,8 +70,14 @@ export function addLog(program: Command, contextOf: ContextOf): void {
           const words = [first, second].filter((word) => word !== undefined);
           const books = reader.listBooks().map(({ bookId }) => bookId);
           const place = await findPlace(words, { books, mounts });
+          if (options.path !== undefined && (place.path ?? "") !== "")
+            throw usage("A path and --path ask for different things: give one of them.");
           const query = { ...filter, ...placeQuery(reader, place) };
-          await show(context.output, readLog(reader, query), { ofOneFile: query.path !== undefined });
+          const newest = readLog(reader, query);
+          await show(context.output, options.reverse === true ? oldestFirst(reader, newest) : newest, {
+            ofOneFile: query.followRenames === true,
+            timeOf: timesAs(options),
+          });
         });
       },
     );
@@ -92,26 +98,34 @@ function placeQuery(reader: StoreReader, { book, path }: LogPlace): LogQuery {
   });
 }
 
-function filterOf({ limit, agent, operation, refused, since, until }: LogOptions): LogQuery {
+/** How times are told: on a terminal as ages. */
+function timesAs({ iso = false }: LogOptions): (timestamp: string) => string {
+  if (iso) return (timestamp) => timestamp;
+  if (!process.stdout.isTTY) return localTime;
+  const nowMs = Date.now();
+  return (timestamp) => ageOf(timestamp, nowMs).padEnd(AGE_CHARS);
+}
+
+function filterOf({ limit, path, agent, user, operation, refused, since, until }: LogOptions): LogQuery {
   if (limit !== undefined && !/^[0-9]+$/.test(limit)) throw usage(`--limit takes a number, not ${limit}.`);
   if (operation !== undefined && !OPERATIONS.includes(operation)) {
     throw usage(`There is no operation ${operation}; there are ${OPERATIONS.join(", ")}.`);
   }
   return {
     ...(limit === undefined ? {} : { limit: Number(limit) }),
+    ...(path === undefined ? {} : askedPaths(path)),
     ...(agent === undefined ? {} : { agent }),
+    ...(user === undefined ? {} : { userId: parseUserId(user) }),
     ...(operation === undefined ? {} : { operation: operation as LogOperation }),
     ...(refused === true ? { status: "refused" as const } : {}),
-    ...(since === undefined ? {} : { since: parseTime("--since", since) }),
-    ...(until === undefined ? {} : { until: parseTime("--until", until) }),
+    ...(since === undefined ? {} : { since: timeOf("--since", since) }),
+    ...(until === undefined ? {} : { until: timeOf("--until", until) }),
   };
 }
 
-function parseTime(option: string, text: string): string {
-  const age = /^([0-9]+)([smhdw])$/.exec(text);
-  const ms =
-    age === null ? Date.parse(text) : Date.now() - Number(age[1]) * (UNITS_MS[age[2] as string] as number);
-  const date = new Date(ms);
+function timeOf(option: string, text: string): string {
+  const ms = parseTime(text)?.(Date.now());
+  const date = new Date(ms ?? Number.NaN);
   if (!Number.isNaN(date.getTime())) return date.toISOString();
   throw usage(`${option} takes an ISO time such as 2025-11-25T21:46:00Z or an age such as 2h, not ${text}.`);
 }
@@ -122,25 +136,32 @@ function usage(message: string): PfsError {
 
 interface ShowOptions {
   readonly ofOneFile: boolean;
+  timeOf(timestamp: string): string;
 }
 
-async function show(output: Output, rows: Iterable<LogRow>, { ofOneFile }: ShowOptions): Promise<void> {
+async function show(
+  output: Output,
+  rows: Iterable<LogRow>,
+  { ofOneFile, timeOf }: ShowOptions,
+): Promise<void> {
   let count = 0;
   for (const row of rows) {
     count++;
     output.put(row);
     // A rename is two rows; the one of the new name says it all.
-    if (ofOneFile || !isMoveAway(row)) for (const line of linesOf(row)) output.say(line);
+    if (ofOneFile || !isMoveAway(row))
+      for (const line of linesOf(row, timeOf(row.timestamp))) output.say(line);
     if (process.stdout.writableNeedDrain) await once(process.stdout, "drain");
   }
   if (count === 0) output.say("The log has no such row.");
 }
 
-function linesOf(row: LogRow): string[] {
-  const { seq, timestamp, agent_id, operation, status, error_message, command } = row;
+function linesOf(row: LogRow, time: string): string[] {
+  const { seq, agent_id, operation, status, error_message, command, user_id } = row;
   const verb = status === "refused" ? "refused" : operation;
+  const whose = user_id === BASE ? "" : `[${user_id}] `;
   const by = command === null || command === "" ? agent_id : `${agent_id}, ${command}`;
-  const line = `${String(seq).padStart(6)}  ${localTime(timestamp)}  ${verb.padEnd(10)}  ${pathOf(row)}  (${by})`;
+  const line = `${String(seq).padStart(6)}  ${time}  ${verb.padEnd(10)}  ${whose}${pathOf(row)}  (${by})`;
   return error_message === null ? [line] : [line, `${" ".repeat(8)}${operation}: ${error_message}`];
 }
 

@@ -13,7 +13,7 @@ export function addLs(program: Command, contextOf: ContextOf): void {
     .command("ls")
     .summary("list the books, or a book's files")
     .description("Lists the books of the store; with a book its files, all of them or those below a path.")
-    .argument("[book]")
+    .argument("[book]", "whose files to list")
     .argument("[path]", "a directory or a file of the book")
     .option("-l, --long", "with mode, size and time")
     .addHelpText(

@@ -3,10 +3,11 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { StoreReader } from "../../lib/reader.ts";
+import { clearStale } from "../../mount/kernel/mounting.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type AgentName, type BookId, parseBookId } from "../../schema/ids.ts";
 import { type MountOptions, parseMountOptions } from "../../schema/mount-options.ts";
-import type { DaemonClient } from "../daemon-client.ts";
+import { DaemonClient } from "../daemon-client.ts";
 import { findAgent } from "../default-agent.ts";
 import type { MountDescription } from "../mount-registry.ts";
 import { runDaemon } from "../run-daemon.ts";
@@ -14,6 +15,7 @@ import { startInBackground } from "../start-in-background.ts";
 import { makeTerminalReporter } from "../terminal-reporter.ts";
 import type { ContextOf } from "./command.ts";
 import { type Context, statusOf } from "./context.ts";
+import { localTime } from "./text.ts";
 
 interface Wanted {
   readonly bookId: BookId;
@@ -24,6 +26,12 @@ interface Wanted {
   readonly optionText: string;
 }
 
+interface MountFlags {
+  readonly o?: string[];
+  readonly foreground?: boolean;
+  readonly socket?: string | undefined;
+}
+
 export function addMount(program: Command, contextOf: ContextOf): void {
   program
     .command("mount")
@@ -32,28 +40,38 @@ export function addMount(program: Command, contextOf: ContextOf): void {
       "Mounts a book on a directory, on which any program may then work: each save is checked, journaled and " +
         "logged. Returns once the directory is usable; a daemon in the background serves it until `pfs stop`.",
     )
-    .argument("<book>")
+    .argument("<book>", "its name, as `pfs ls` lists it")
     .argument("<dir>", "what is in it is hidden while the book is mounted")
-    .option("-o <options>", "agent=NAME, ro, allow_other; several with commas", collect)
+    .option(
+      "-o <options>",
+      "agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, at=REF, ro, allow_other; several with commas",
+      collect,
+    )
     .option("-f, --foreground", "stay here, tell saves and refusals, unmount on Ctrl-C")
+    .option(
+      "--socket <path>",
+      "mount from root's daemon, as what it admits your Unix user to (or PFS_SOCKET)",
+    )
     .addHelpText(
       "after",
       "\nThe agent is who answers for what is saved; without agent= it is PFS_AGENT_ID, else the login name." +
-        "\n\nExamples:\n  pfs mount my-book ./book\n  pfs mount my-book ./book -o agent=claude-7\n  pfs mount my-book ./look -o ro",
+        "\n\nExamples:\n  mkdir book && pfs mount my-book ./book\n  pfs mount my-book ./book -o agent=claude-7\n  pfs mount my-book ./look -o ro" +
+        "\n  pfs mount my-book ./look -o at=2h    the book as it was two hours ago",
     )
     .action(
       async (
         book: string,
         dir: string,
-        { o = [], foreground = false }: { o?: string[]; foreground?: boolean },
+        { o = [], foreground = false, socket = process.env.PFS_SOCKET }: MountFlags,
         command: Command,
       ) => {
         const context = contextOf(command);
         const optionText = o.join(",");
         const options = parseMountOptions(optionText);
         const bookId = parseBookId(book);
-        const agent = options.agent ?? findAgent(undefined);
-        const wanted: Wanted = { bookId, directory: resolve(dir), agent, options, optionText };
+        const place = { bookId, directory: resolve(dir), options, optionText };
+        if (socket) return mountAsGuest(context, place, resolve(socket));
+        const wanted: Wanted = { ...place, agent: options.agent ?? findAgent(undefined) };
         await (foreground ? mountHere(context, wanted) : mountThere(context, wanted));
       },
     );
@@ -68,16 +86,35 @@ async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   if (running === undefined) requireStore(context.storeDirectory);
   const daemon = running ?? (await startInBackground(context.storeDirectory));
   try {
-    const mount = await askToMount(daemon, wanted);
-    await stat(mount.directory);
-    context.output.say(
-      `Mounted ${mount.book} on ${mount.directory} (${mount.options}, agent ${mount.agent}).`,
-    );
-    context.output.put(mount);
+    await tellMount(context, await askToMount(daemon, wanted));
   } catch (error) {
     if (running === undefined) await endUnused(daemon);
     throw error;
   }
+}
+
+/** Another Unix user's daemon decides who answers for it, unless somebody is named. */
+async function mountAsGuest(context: Context, wanted: Omit<Wanted, "agent">, socket: string): Promise<void> {
+  // What a daemon that was killed has left can be taken away only by whom it was mounted for.
+  await clearStale(wanted.directory);
+  const agent = wanted.options.agent ?? process.env.PFS_AGENT_ID;
+  await tellMount(
+    context,
+    await askToMount(new DaemonClient(context.storeDirectory, socket), { ...wanted, agent }),
+  );
+}
+
+async function tellMount(context: Context, mount: MountDescription): Promise<void> {
+  await stat(mount.directory);
+  context.output.say(
+    `Mounted ${mount.book} on ${mount.directory} (${mount.options}, agent ${mount.agent})${pastOf(mount)}.`,
+  );
+  context.output.put(mount);
+}
+
+function pastOf({ position, position_time: time }: MountDescription): string {
+  if (position === null) return "";
+  return ` as it was at position ${position}${time === null ? "" : `, ${localTime(time)}`}`;
 }
 
 /** A daemon makes a store where there is none; that would be a mistyped --store, as there is no book to mount in it. */
@@ -85,7 +122,10 @@ function requireStore(storeDirectory: string): void {
   StoreReader.open(storeDirectory).close();
 }
 
-async function askToMount(daemon: DaemonClient, wanted: Wanted): Promise<MountDescription> {
+async function askToMount(
+  daemon: DaemonClient,
+  wanted: Omit<Wanted, "agent"> & { readonly agent: string | undefined },
+): Promise<MountDescription> {
   const { bookId, directory, agent, optionText } = wanted;
   const body = { book: bookId, directory, agent, options: optionText };
   return (await daemon.call("POST", "/mounts", body)) as MountDescription;
@@ -109,13 +149,12 @@ async function mountHere(context: Context, { bookId, directory, agent, options }
       },
     );
   }
-  const { readOnly, allowOther } = options;
   requireStore(context.storeDirectory);
   await runDaemon({
     storeDirectory: context.storeDirectory,
     reporter: makeTerminalReporter(context.output),
     onListening: async (daemon) => {
-      await daemon.mount({ bookId, directory, agent, readOnly, allowOther });
+      await daemon.mount({ ...options, bookId, directory, agent });
     },
   });
 }

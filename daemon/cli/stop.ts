@@ -1,4 +1,5 @@
 /** `pfs stop`: unmounts everything and ends the daemon. */
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { PfsError } from "../../schema/errors.ts";
@@ -54,11 +55,13 @@ async function waitForEnd(pid: number): Promise<void> {
   }
 }
 
+/** A zombie has ended: only its parent has not asked for its exit code yet. */
 function isAlive(pid: number): boolean {
+  let status: string;
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    status = readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return false;
   }
+  return !/^State:\s+[ZX]/m.test(status);
 }

@@ -1,6 +1,10 @@
 /** Owns how text from a book becomes text for people: safe on a terminal, times and sizes readable. */
 
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+/**
+ * Controls, line and paragraph separators, halves of pairs, and what Unicode calls format characters (those that turn the
+ * writing round, or are not seen at all), but for the two joiners, which Persian, Indian scripts and emoji are written with.
+ */
+const unsafe = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/gu;
 
 /** `text` without anything that could steer a terminal or turn the writing round: such characters are shown as \u{…}. */
 export function printable(text: string): string {
@@ -18,6 +22,24 @@ export function localTime(iso: string): string {
 /** An ISO time as local hours, minutes and seconds. */
 export function clockTime(iso: string): string {
   return new Date(iso).toTimeString().slice(0, 8);
+}
+
+const AGES: readonly (readonly [unit: string, seconds: number])[] = [
+  ["year", 31_557_600],
+  ["month", 2_629_800],
+  ["week", 604_800],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1],
+];
+
+/** How long ago an ISO time was: "2 hours ago". */
+export function ageOf(iso: string, nowMs: number): string {
+  const seconds = Math.floor((nowMs - Date.parse(iso)) / 1000);
+  for (const [unit, length] of AGES)
+    if (seconds >= length) return `${counted(Math.floor(seconds / length), unit)} ago`;
+  return "just now";
 }
 
 /** Bytes as 1.2 MB. */

@@ -12,7 +12,7 @@ export function addUmount(program: Command, contextOf: ContextOf): void {
     .command("umount")
     .summary("make it an ordinary directory again")
     .description("Unmounts a book; also clears what a killed daemon has left behind.")
-    .argument("<dir>")
+    .argument("<dir>", "as `pfs status` lists it")
     .option("-l, --lazy", "also when programs use it: they may go on until they leave it")
     .addHelpText("after", "\nExample:\n  pfs umount ./book")
     .action(async (dir: string, { lazy = false }: { lazy?: boolean }, command: Command) => {

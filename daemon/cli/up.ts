@@ -1,5 +1,6 @@
 /** `pfs up`: a daemon in this terminal. */
 import type { Command } from "commander";
+import { HTTP_HELP } from "../../schema/http-address.ts";
 import { runDaemon } from "../run-daemon.ts";
 import { makeTerminalReporter } from "../terminal-reporter.ts";
 import type { ContextOf } from "./command.ts";
@@ -12,13 +13,19 @@ export function addUp(program: Command, contextOf: ContextOf): void {
       "Runs the daemon here instead of in the background and tells saves and refusals as they happen. It mounts " +
         "nothing by itself: `pfs mount` in another terminal does. Ctrl-C unmounts everything and ends it.",
     )
-    .action(async (_options: object, command: Command) => {
+    .option("--http <address>", HTTP_HELP)
+    .addHelpText("after", "\nExample:\n  pfs up --http 9130 & curl http://127.0.0.1:9130/metrics")
+    .action(async ({ http }: { http?: string }, command: Command) => {
       const { output, storeDirectory } = contextOf(command);
       await runDaemon({
         storeDirectory,
         reporter: makeTerminalReporter(output),
-        onListening: () =>
-          output.say(`Serving the store ${storeDirectory} (process ${process.pid}). Ctrl-C ends it.`),
+        http,
+        onListening: async (daemon) => {
+          const { http: address } = await daemon.status();
+          if (address !== null) output.say(`Metrics and health are at http://${address}/.`);
+          output.say(`Serving the store ${storeDirectory} (process ${process.pid}). Ctrl-C ends it.`);
+        },
       });
     });
 }

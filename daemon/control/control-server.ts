@@ -1,17 +1,21 @@
 /**
- * HTTP on the store's control socket: owns listening, finding the route, reading and writing JSON. Only the store's owner
- * can connect. Must never know what a route does.
+ * HTTP on a Unix socket: owns listening, who may connect, finding the route, reading and writing JSON. Must never know what
+ * a route does.
  */
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
+import type { PeerCredentials } from "../../lib/libc.ts";
 import { errorCodes, isErrorCode, PfsError } from "../../schema/errors.ts";
 import { reportOf } from "../error-report.ts";
-import { openSocketAddress, type SocketAddress } from "../store-socket.ts";
+import { Page } from "../monitor.ts";
+import type { SocketAddress } from "../store-socket.ts";
+import { ByteAnswer } from "./byte-answer.ts";
+import { peerOf } from "./peer.ts";
 import type { ControlAnswer, Route } from "./route.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
-const OWNER_ONLY_UMASK = 0o177;
 /** How long requests under way may take when the daemon ends. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
@@ -25,30 +29,62 @@ const statuses: Readonly<Record<string, number>> = {
   DAEMON_UNREACHABLE: 503,
 };
 
+export interface ListenOptions {
+  /** Closed with the server. */
+  readonly address: SocketAddress;
+  /** The socket's permission bits. */
+  readonly mode: number;
+  readonly routes: readonly Route[];
+  /** Whether this process may ask anything at all; one that may not is hung up on. */
+  admits(peer: PeerCredentials): boolean;
+  /** How many connections each Unix user may have at once. */
+  readonly maxConnectionsEach?: number;
+}
+
 export class ControlServer {
   readonly #server: Server;
-  readonly #address: SocketAddress;
-  readonly #routes: readonly Route[];
+  readonly #options: ListenOptions;
+  /** Who is at the other end, as the kernel says it: nobody is asked for a name. */
+  readonly #peers = new WeakMap<Socket, PeerCredentials>();
+  /** How many there are now, by Unix user. */
+  readonly #connections = new Map<number, number>();
   #refuses = false;
 
-  /** Listens on the store's socket. Only for the store's owner: a socket that is there already is a dead daemon's. */
-  static async listen(storeDirectory: string, routes: readonly Route[]): Promise<ControlServer> {
-    const address = openSocketAddress(storeDirectory);
+  /** Listens; a socket that is there already must be a dead daemon's. @throws Node's system error */
+  static async listen(options: ListenOptions): Promise<ControlServer> {
     try {
-      rmSync(address.path, { force: true });
-      const server = new ControlServer(address, routes);
+      rmSync(options.address.path, { force: true });
+      const server = new ControlServer(options);
       await server.#listen();
       return server;
     } catch (error) {
-      address.close();
+      options.address.close();
       throw error;
     }
   }
 
-  private constructor(address: SocketAddress, routes: readonly Route[]) {
-    this.#address = address;
-    this.#routes = routes;
+  private constructor(options: ListenOptions) {
+    this.#options = options;
     this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server.on("connection", (socket) => {
+      const peer = peerOf(socket);
+      if (peer !== undefined && this.#takes(peer, socket)) this.#peers.set(socket, peer);
+      else socket.destroy();
+    });
+  }
+
+  #takes(peer: PeerCredentials, socket: Socket): boolean {
+    const { admits, maxConnectionsEach = Number.POSITIVE_INFINITY } = this.#options;
+    const { uid } = peer;
+    const count = this.#connections.get(uid) ?? 0;
+    if (!admits(peer) || count >= maxConnectionsEach) return false;
+    this.#connections.set(uid, count + 1);
+    socket.once("close", () => {
+      const left = (this.#connections.get(uid) ?? 1) - 1;
+      if (left === 0) this.#connections.delete(uid);
+      else this.#connections.set(uid, left);
+    });
+    return true;
   }
 
   /** Answers what is under way and refuses what comes from now on. */
@@ -64,21 +100,22 @@ export class ControlServer {
     const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_TIMEOUT_MS);
     await closed;
     clearTimeout(timer);
-    this.#address.close();
+    this.#options.address.close();
   }
 
   async #listen(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once("error", reject);
+    const { address, mode } = this.#options;
     // Node binds before it returns, so that nobody else ever can connect.
-    const umask = process.umask(OWNER_ONLY_UMASK);
+    const umask = process.umask(0o777 & ~mode);
     try {
-      this.#server.listen(this.#address.path, resolve);
+      this.#server.listen(address.path, resolve);
     } finally {
       process.umask(umask);
     }
     await promise;
-    chmodSync(this.#address.path, 0o600);
+    chmodSync(address.path, mode);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -91,8 +128,10 @@ export class ControlServer {
 
   async #answer(request: IncomingMessage): Promise<ControlAnswer> {
     const url = new URL(request.url ?? "/", "http://pfsd");
-    const body = await readJson(request);
-    for (const route of this.#routes) {
+    const { routes } = this.#options;
+    const peer = this.#peers.get(request.socket);
+    if (peer === undefined) throw new Error("a request of nobody");
+    for (const route of routes) {
       const params = route.method === request.method ? match(route.path, url.pathname) : undefined;
       if (params === undefined) continue;
       if (this.#refuses && route.servesWhileStopping !== true) {
@@ -100,14 +139,22 @@ export class ControlServer {
           hint: "Try again in a moment.",
         });
       }
-      return route.handle({ params, query: url.searchParams, body });
+      // What the route leaves of it must not end the connection before the answer is sent.
+      const takesBytes = route.takesBytes === true;
+      const bytes = takesBytes ? request.iterator({ destroyOnReturn: false }) : NO_BYTES;
+      const body = takesBytes ? {} : await readJson(request);
+      return route.handle({ params, query: url.searchParams, body, bytes, peer });
     }
-    if (request.method === "GET" && url.pathname === "/") return { routes: this.#routes.map(describe) };
+    if (request.method === "GET" && url.pathname === "/") return { routes: routes.map(describe) };
     throw new PfsError("NOT_FOUND", `There is no ${request.method} ${url.pathname} here.`, {
       hint: "`GET /` on this socket lists the routes.",
     });
   }
 }
+
+const NO_BYTES: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: () => noBytes() };
+
+async function* noBytes(): AsyncGenerator<Uint8Array, void> {}
 
 function describe({ method, path, summary }: Route): object {
   return { method, path, summary };
@@ -152,6 +199,11 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 }
 
 async function send(response: ServerResponse, answer: ControlAnswer): Promise<void> {
+  if (answer instanceof Page) {
+    response.writeHead(answer.status, { "content-type": answer.contentType }).end(answer.body);
+    return;
+  }
+  if (answer instanceof ByteAnswer) return answer.send(response);
   if (!(Symbol.asyncIterator in answer)) {
     response.setHeader("content-type", "application/json");
     response.end(`${JSON.stringify(answer)}\n`);

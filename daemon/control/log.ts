@@ -15,11 +15,13 @@ export function logRoutes(daemon: Daemon): Route[] {
       method: "GET",
       path: "/log",
       summary:
-        "Rows of the log, newest first, one a line; ?book=&path=&below=&agent=&operation=&since=&limit=",
+        "Rows of the log, newest first, one a line; ?book=&path=&below=&glob=&user=&agent=&operation=&since=&limit=",
       async *handle({ query }) {
-        const { book, follow, limit, ...rest } = check(logQuery, Object.fromEntries(query));
+        const { book, follow, limit, user: userId, ...rest } = check(logQuery, Object.fromEntries(query));
         await daemon.host.call("settle", { bookId: book, minimumAgeMs: SETTLE_AGE_MS });
-        const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+        const given = Object.fromEntries(
+          Object.entries({ ...rest, userId }).filter(([, value]) => value !== undefined),
+        );
         let rows = 0;
         const question = { ...given, followRenames: follow === "1", limit };
         for (const row of readLog(

@@ -21,14 +21,8 @@ export function mountRoutes(daemon: Daemon): Route[] {
       summary: 'Mounts {"book": "my-book", "directory": "/…", "options": "agent=alice,ro"}.',
       handle({ body }) {
         const { book, directory, options, agent: otherwise } = check(mountBody, body);
-        const { agent = otherwise, readOnly, allowOther } = parseMountOptions(options);
-        return daemon.mount({
-          bookId: book,
-          directory,
-          agent: agent ?? findAgent(undefined),
-          readOnly,
-          allowOther,
-        });
+        const { agent = otherwise, ...mode } = parseMountOptions(options);
+        return daemon.mount({ ...mode, bookId: book, directory, agent: agent ?? findAgent(undefined) });
       },
     },
     {

@@ -18,6 +18,7 @@ interface Row {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
+const COLLECT = "It does no harm; `pfs gc` removes it.";
 const HARMLESS = "It does no harm and may be removed.";
 
 export async function checkBlobs(check: Check, rehash: boolean): Promise<void> {
@@ -102,6 +103,7 @@ function checkVersions(check: Check): void {
   const lost = database.prepare<[], { hash: string; seq: number; path: string; book_id: string }>(
     `SELECT new_hash AS hash, max(seq) AS seq, path, book_id FROM audit_log l WHERE new_hash IS NOT NULL
      AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.sha256 = l.new_hash)
+     AND NOT EXISTS (SELECT 1 FROM remote_blob r WHERE r.sha256 = l.new_hash)
      AND new_hash NOT IN (SELECT sha256 FROM file_journal) GROUP BY new_hash`,
   );
   for (const { hash, seq, path, book_id } of lost.iterate()) {
@@ -113,12 +115,26 @@ function checkVersions(check: Check): void {
       hint: "The file itself is not concerned; restore the store from a backup if you need that version.",
     });
   }
+  const refused = database.prepare<[], { conflict_id: number; path: string; mine: string }>(
+    `SELECT conflict_id, path, mine FROM conflict WHERE ended IS NULL
+     AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.sha256 = mine)
+     AND NOT EXISTS (SELECT 1 FROM remote_blob r WHERE r.sha256 = mine)`,
+  );
+  for (const { conflict_id, path, mine } of refused.iterate()) {
+    check.report({
+      rule: "W2",
+      severity: "error",
+      subject: path,
+      message: `What was refused of ${path} (conflict ${conflict_id}) is not in the store: there is no blob ${mine}.`,
+      hint: "Restore the store from a backup, or give the conflict up by removing its folder.",
+    });
+  }
   const unnamed = database.prepare<[], { sha256: string }>(
     `SELECT sha256 FROM blob WHERE sha256 NOT IN (SELECT new_hash FROM audit_log WHERE new_hash IS NOT NULL)
-     AND sha256 NOT IN (SELECT sha256 FROM file_journal)`,
+     AND sha256 NOT IN (SELECT sha256 FROM file_journal) AND sha256 NOT IN (SELECT mine FROM conflict)`,
   );
   for (const row of unnamed.iterate())
-    check.report(orphan(row.sha256, `The blob ${row.sha256} is of no version of any file.`));
+    check.report(orphan(row.sha256, `The blob ${row.sha256} is of no version of any file.`, COLLECT));
 }
 
 /** Files in objects/ that are no blob's. */
@@ -136,7 +152,7 @@ async function checkObjectFiles(check: Check): Promise<void> {
       const subject = join(path, file.name);
       if (!isNamed) check.report(orphan(subject, `${subject} is no file of pfs.`));
       else if (!(await isReferred(check, file.name as BlobHash, subject)))
-        check.report(orphan(subject, `The file ${subject} has bytes that no blob refers to.`));
+        check.report(orphan(subject, `The file ${subject} has bytes that no blob refers to.`, COLLECT));
     }
   }
 }
@@ -156,6 +172,6 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-function orphan(subject: string, message: string): Finding {
-  return { rule: "orphan", severity: "warning", subject, message, hint: HARMLESS };
+function orphan(subject: string, message: string, hint = HARMLESS): Finding {
+  return { rule: "orphan", severity: "warning", subject, message, hint };
 }

@@ -9,7 +9,9 @@ import type { Check } from "./check.ts";
 
 const RESTORE = "Stop pfs, keep a copy of the store, and restore it from a backup.";
 
-interface SchemaRow {
+/** One of them. */
+export interface SchemaRow {
+  /** `table`, `index` or `trigger`. */
   readonly type: string;
   readonly name: string;
   readonly sql: string | null;
@@ -37,18 +39,12 @@ export async function checkDatabase(check: Check): Promise<void> {
 
 function checkSchema(check: Check): void {
   const present = new Map(readSchema(check.snapshot.database).map((row) => [row.name, row]));
-  const reference = new Sqlite(":memory:");
-  try {
-    migrate(reference, ":memory:");
-    for (const expected of readSchema(reference)) {
-      const found = present.get(expected.name);
-      present.delete(expected.name);
-      if (found?.sql === expected.sql) continue;
-      const what = found === undefined ? "is missing from" : "is not as pfs made it in";
-      reportSchema(check, expected, `The ${expected.type} ${expected.name} ${what} the database.`, "error");
-    }
-  } finally {
-    reference.close();
+  for (const expected of expectedSchema()) {
+    const found = present.get(expected.name);
+    present.delete(expected.name);
+    if (found?.sql === expected.sql) continue;
+    const what = found === undefined ? "is missing from" : "is not as pfs made it in";
+    reportSchema(check, expected, `The ${expected.type} ${expected.name} ${what} the database.`, "error");
   }
   for (const row of present.values()) {
     const severity = row.type === "trigger" ? "error" : "warning";
@@ -56,7 +52,19 @@ function checkSchema(check: Check): void {
   }
 }
 
-function readSchema(database: Sqlite.Database): SchemaRow[] {
+/** What this program makes. */
+export function expectedSchema(): SchemaRow[] {
+  const reference = new Sqlite(":memory:");
+  try {
+    migrate(reference, ":memory:");
+    return readSchema(reference);
+  } finally {
+    reference.close();
+  }
+}
+
+/** The tables, indices and triggers of a database. */
+export function readSchema(database: Sqlite.Database): SchemaRow[] {
   return database
     .prepare<[], SchemaRow>(
       "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",

@@ -7,8 +7,8 @@ import { parseFileId } from "../../schema/ids.ts";
 import { parseTreePath } from "../../schema/paths.ts";
 import type { Profile } from "../../schema/profiles.ts";
 import { isScratchName } from "../../schema/scratch.ts";
+import { CONTROL_DIRECTORY } from "../worktree/name-class.ts";
 import { JournalMode } from "../worktree/node-rows.ts";
-import { CONTROL_DIRECTORY } from "../worktree/tree.ts";
 import { type Check, countRows } from "./check.ts";
 
 interface Row {
@@ -22,6 +22,8 @@ interface Row {
   /** null when there is no blob. */
   readonly blob_size: number | null;
   readonly is_object: number;
+  /** A remote is known to have the bytes. */
+  readonly is_remote: number;
 }
 
 export async function checkJournal(check: Check): Promise<void> {
@@ -30,7 +32,8 @@ export async function checkJournal(check: Check): Promise<void> {
   const profiles = readProfiles(check);
   const rows = database.prepare<[], Row>(
     `SELECT j.book_id, j.path, j.sha256, j.size, j.mode, j.file_id, j.storage_backend, b.size AS blob_size,
-     b.data IS NULL AS is_object FROM file_journal j LEFT JOIN blob b ON b.sha256 = j.sha256`,
+     b.data IS NULL AS is_object, EXISTS (SELECT 1 FROM remote_blob r WHERE r.sha256 = j.sha256) AS is_remote
+     FROM file_journal j LEFT JOIN blob b ON b.sha256 = j.sha256`,
   );
   for (const row of rows.iterate()) {
     if (check.tick()) await check.breathe();
@@ -81,6 +84,7 @@ function misfitOf(row: Row, profile: Profile | undefined): string | undefined {
 
 function checkBytes(check: Check, row: Row): void {
   if (row.blob_size === null) {
+    if (row.is_remote === 1) return;
     check.report({
       rule: "B1",
       severity: "error",
@@ -91,7 +95,9 @@ function checkBytes(check: Check, row: Row): void {
     return;
   }
   const storage = row.is_object === 1 ? "object" : "inline";
-  if (row.blob_size === row.size && row.storage_backend === storage) return;
+  // What was on the remote only may have been fetched since.
+  const isWhereSaid = row.storage_backend === storage || row.storage_backend === "remote";
+  if (row.blob_size === row.size && isWhereSaid) return;
   const what =
     row.blob_size === row.size
       ? `is said to be kept ${row.storage_backend}, and is kept ${storage}`
@@ -122,7 +128,8 @@ function checkSharedIds(check: Check): void {
   for (const { file_id, first, last } of twice.iterate())
     report(check, first, `${first} and ${last} have the same file id ${file_id}.`);
   const both = database.prepare<[], { path: string; name: string; file_id: number }>(
-    `SELECT j.path, e.name, j.file_id FROM worktree_entry e JOIN file_journal j ON j.file_id = e.file_id`,
+    `SELECT j.path, e.name, j.file_id FROM worktree_entry e
+     JOIN file_journal j ON j.file_id = e.file_id AND j.user_id = e.user_id`,
   );
   for (const { path, name, file_id } of both.iterate())
     report(check, path, `${path} and ${name}, which is not in the book, have the same file id ${file_id}.`);

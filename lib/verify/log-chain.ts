@@ -5,9 +5,13 @@
 import { parseAgentName } from "../../schema/ids.ts";
 import { canonicalJson, entryHash, GENESIS_HASH, type LogRow } from "../../schema/log-row.ts";
 import { type Check, countRows } from "./check.ts";
+import { explainBroken } from "./tampering.ts";
 
 const TAMPERED =
   "Compare it with a backup of the store: the log is only ever appended to, so both must agree there.";
+
+/** Of a log that is damaged all over: finding out what was changed takes up to half a second for a row. */
+const MAX_EXPLAINED = 3;
 
 const numberFields = ["seq", "execution_time_ms", "file_id", "uid", "pid", "size", "mode"] as const;
 const textFields = [
@@ -29,15 +33,51 @@ const textFields = [
 
 export async function checkLogChain(check: Check): Promise<void> {
   check.begin("log", countRows(check.snapshot, "audit_log"));
+  const chain = new Chain(check);
   const rows = check.snapshot.database.prepare<[], LogRow>("SELECT * FROM audit_log ORDER BY seq");
-  let previous: Pick<LogRow, "seq" | "entry_hash"> = { seq: 0, entry_hash: GENESIS_HASH };
   for (const row of rows.iterate()) {
     if (check.tick()) await check.breathe();
-    if (row.seq !== previous.seq + 1) reportGap(check, previous.seq, row.seq);
-    else if (!isChained(row, previous.entry_hash)) reportBroken(check, row);
-    checkAgent(check, row);
-    previous = row;
+    chain.add(row);
   }
+  chain.report();
+}
+
+/** The rows one after the other. What is broken is told at the end, as asking about it takes other statements. */
+class Chain {
+  readonly #check: Check;
+  readonly #broken: { readonly row: LogRow; readonly before: Place }[] = [];
+  #previous: Place = { seq: 0, entry_hash: GENESIS_HASH, timestamp: "" };
+
+  constructor(check: Check) {
+    this.#check = check;
+  }
+
+  add(row: LogRow): void {
+    const before = this.#previous;
+    const isBroken = row.seq !== before.seq + 1 || !isChained(row, before.entry_hash);
+    if (isBroken && this.#broken.length <= MAX_BROKEN) this.#broken.push({ row, before });
+    checkAgent(this.#check, row);
+    this.#previous = row;
+  }
+
+  report(): void {
+    for (const [index, { row, before }] of this.#broken.entries()) {
+      const first = index === 0 ? firstBroken(row.seq, before.seq) : "";
+      if (row.seq !== before.seq + 1) reportGap(this.#check, before, row, first);
+      else reportBroken(this.#check, row, index < MAX_EXPLAINED, first);
+    }
+  }
+}
+
+/** What is known of the row before. */
+type Place = Pick<LogRow, "seq" | "entry_hash" | "timestamp">;
+
+/** A log that is damaged all over must not fill the memory. */
+const MAX_BROKEN = 1000;
+
+function firstBroken(seq: number, before: number): string {
+  if (before < 1 || seq <= before) return "";
+  return before === 1 ? " Row 1 is as it was written." : ` Rows 1 to ${before} are as they were written.`;
 }
 
 function isChained(row: LogRow, previousHash: string): boolean {
@@ -55,27 +95,27 @@ function isChained(row: LogRow, previousHash: string): boolean {
   }
 }
 
-function reportGap(check: Check, before: number, after: number): void {
-  const first = before + 1;
-  const last = after - 1;
-  check.report({
-    rule: "R6",
-    severity: "error",
-    subject: `row ${first}`,
-    message:
-      first === last
-        ? `Row ${first} of the log is missing.`
-        : `Rows ${first} to ${last} of the log are missing or out of order.`,
-    hint: TAMPERED,
-  });
+function reportGap(check: Check, before: Place, after: LogRow, more: string): void {
+  const first = before.seq + 1;
+  const last = after.seq - 1;
+  const subject = `row ${Math.min(after.seq, first)}`;
+  const when =
+    before.seq === 0 ? `before ${after.timestamp}` : `between ${before.timestamp} and ${after.timestamp}`;
+  let message = `Rows ${first} to ${last} of the log, written ${when}, are missing.`;
+  if (after.seq < first) message = `Row ${after.seq} of the log was put in: numbers begin with 1.`;
+  else if (first === last) message = `Row ${first} of the log, written ${when}, is missing.`;
+  check.report({ rule: "R6", severity: "error", subject, message: `${message}${more}`, hint: TAMPERED });
 }
 
-function reportBroken(check: Check, row: LogRow): void {
+function reportBroken(check: Check, row: LogRow, isExplained: boolean, more: string): void {
+  const what =
+    (isExplained ? explainBroken(check.snapshot, row) : undefined) ??
+    "it, or the row before it, was changed after it was written";
   check.report({
     rule: "R6",
     severity: "error",
     subject: `row ${row.seq}`,
-    message: `Row ${row.seq} of the log (${row.operation} of ${row.path} by ${row.agent_id}) does not match its hash: it, or the row before it, was changed after it was written.`,
+    message: `Row ${row.seq} of the log (${row.operation} of ${row.path} by ${row.agent_id}) does not match its hash: ${what}.${more}`,
     hint: TAMPERED,
   });
 }

@@ -7,6 +7,7 @@ import type { FileId } from "../../schema/ids.ts";
 import { futimens } from "../libc.ts";
 import { type Actor, type AttributeChange, FileType, type Node } from "../node.ts";
 import { compareTimes, fromNanoseconds, now } from "../time.ts";
+import { showsBase } from "./current-version.ts";
 import type { LocalAttributes } from "./entries.ts";
 import { JournalMode } from "./node-rows.ts";
 import type { OpenFile } from "./open-file.ts";
@@ -125,8 +126,11 @@ function setTracked(
   const path = tree.pathOf(node.parent, node.name);
   tree.store.transaction(() => {
     tree.entries.setAttributes(node.fileId, onlyHere);
-    const row = tree.journal.get(path);
-    if (row === undefined) throw new PosixError("ENOENT");
+    const row = tree.version(node);
+    // Whoever has it open still, while it shows to nobody: the base has moved it beneath something of this overlay's.
+    const isShown =
+      tree.shared === undefined || tree.journal.get(path) !== undefined || showsBase(tree, node);
+    if (row === undefined || !isShown) throw new PosixError("ENOENT");
     const mode = isSymlink ? JournalMode.symlink : journalModeOf(local.mode ?? node.mode);
     // The time of a draft goes with its save.
     const kept = fromNanoseconds(row.mtime);

@@ -6,13 +6,16 @@
 import { hash as sha256 } from "node:crypto";
 import { PfsError, PosixError } from "../../schema/errors.ts";
 import { type BlobHash, type FileId, newFileId } from "../../schema/ids.ts";
-import { MemoryDraft } from "../content.ts";
+import { refusedPath } from "../../schema/refused-path.ts";
+import { MemoryDraft, readWhole } from "../content.ts";
 import { type Actor, FileType, isDirectory, type Node } from "../node.ts";
 import { now, type Time } from "../time.ts";
+import { requireDraft } from "./draft-limits.ts";
+import { classifyName, type NameClass } from "./name-class.ts";
 import { JournalMode } from "./node-rows.ts";
 import { OpenFile } from "./open-file.ts";
 import { recordVersion, storageOf } from "./save.ts";
-import type { NameClass, Tree } from "./tree.ts";
+import type { Tree } from "./tree.ts";
 
 const NEW_DRAFT_BYTES = 16 * 1024;
 
@@ -59,19 +62,14 @@ export function classifyOrRefuse(
     tree.refuse(error, { operation: "create", path: error.path ?? place.name, startedMs }, actor);
   let found: NameClass;
   try {
-    found = tree.classify(place.parent, place.name, type);
+    found = classifyName(tree.book.profile, tree.paths.get(place.parent), place.name, type);
   } catch (error) {
     if (error instanceof PfsError) refuse(error);
     throw error;
   }
   if (found !== "invalid") return found;
   const path = tree.pathOf(place.parent, place.name);
-  return refuse(
-    new PfsError("SCHEMA_VIOLATION", `${path} has no place in the book: ${tree.book.profile.explain(path)}`, {
-      path,
-      hint: `The profile of this book is ${tree.book.profile.name}; \`pfs validate\` suggests valid names.`,
-    }),
-  );
+  return refuse(refusedPath(tree.book.profile, path));
 }
 
 /** open(2) with O_CREAT of a name that is free. The file is open once. */
@@ -95,9 +93,9 @@ export function createFile(tree: Tree, place: Place, mode: number, actor: Actor)
     file.replaceContent(content, 0);
     return file;
   }
+  requireDraft(tree, () => tree.pathOf(place.parent, place.name));
   // A path that was vacated a moment ago gets its file back: same file id, one update in the log.
-  const vacated =
-    tree.vacancies.count === 0 ? undefined : tree.journal.get(tree.pathOf(place.parent, place.name));
+  const vacated = tree.vacatedVersion(place);
   const file = new OpenFile(tree, { fileId: vacated?.fileId ?? newFileId(), ...place }, "tracked", {
     hash: vacated?.sha256 ?? null,
     size: 0,
@@ -166,6 +164,11 @@ export function makeNode(tree: Tree, place: Place, mode: number, actor: Actor): 
 /** mkdir(2). */
 export function makeDirectory(tree: Tree, place: Place, mode: number, actor: Actor): Node {
   classifyNew(tree, place, "directory", actor);
+  return insertDirectory(tree, place, mode, actor);
+}
+
+/** The same at a name where this layer has nothing: in an overlay it may cover a file of the base. */
+export function insertDirectory(tree: Tree, place: Place, mode: number, actor: Actor): Node {
   const fileId = newFileId();
   const time = now();
   const { uid, gid, setGroupId } = ownerIn(tree, place.parent, actor);
@@ -206,7 +209,7 @@ export function recordSymlink(
   const { uid, gid } = kept ?? ownerIn(tree, place.parent, actor);
   const hash = sha256("sha256", target, "hex") as BlobHash;
   tree.store.transaction(() => {
-    const present = tree.journal.get(path);
+    const present = tree.version(place);
     tree.blobs.putInline(hash, target);
     const fileId = present?.fileId ?? newFileId();
     const version = {
@@ -237,14 +240,7 @@ export function readSymlink(tree: Tree, fileId: FileId): Uint8Array {
   if (node === undefined) throw new PosixError("ENOENT");
   if ((node.mode & FileType.mask) !== FileType.symlink) throw new PosixError("EINVAL");
   if (node.hash === undefined) return tree.entries.target(fileId) ?? new Uint8Array(0);
-  const content = tree.openBlob(node.hash, tree.pathOf(node.parent, node.name));
-  try {
-    const target = new Uint8Array(content.size);
-    content.read(0, target);
-    return target;
-  } finally {
-    content.close();
-  }
+  return readWhole(tree.openBlob(node.hash, tree.pathOf(node.parent, node.name)));
 }
 
 /** link(2): between scratch names only. @throws PfsError NOT_PERMITTED */
@@ -253,7 +249,7 @@ export function linkNode(tree: Tree, fileId: FileId, place: Place, actor: Actor)
   const source = tree.entries.findById(fileId);
   if (tree.lookup(place.parent, place.name) !== undefined) throw new PosixError("EEXIST");
   const path = tree.pathOf(place.parent, place.name);
-  const target = tree.classify(place.parent, place.name, "file");
+  const target = classifyName(tree.book.profile, tree.paths.get(place.parent), place.name, "file");
   // How perl and GIO try to make a backup before they rename: nothing that a log should tell, as they go on without.
   if (source === undefined && target === "scratch") throw new PosixError("EPERM");
   if (source === undefined || isDirectory(source.mode ?? 0) || target !== "scratch") {

@@ -11,19 +11,52 @@ const WORKTREE_COLUMNS = `w.mode, w.uid, w.gid, w.nlink,
   w.atime / 1000000000 AS atimeS, w.atime % 1000000000 AS atimeN,
   w.ctime / 1000000000 AS ctimeS, w.ctime % 1000000000 AS ctimeN`;
 
+/**
+ * Of a directory that an overlay shares with the base, as of those that overlayfs merges: "not counted", which find(1) and
+ * others know. To count what is seen would cost every stat(2) all that is in the directory in both layers.
+ */
+export const SHARED_LINKS = 1;
+
+/** The same of what an overlay shares with the base: where its own row `o` says nothing, the base's `w` holds. */
+const SHARED_COLUMNS = `coalesce(o.mode, w.mode) AS mode, coalesce(o.uid, w.uid) AS uid, coalesce(o.gid, w.gid) AS gid,
+  coalesce(o.atime, w.atime) / 1000000000 AS atimeS, coalesce(o.atime, w.atime) % 1000000000 AS atimeN,
+  max(coalesce(o.ctime, w.ctime), coalesce(w.ctime, o.ctime)) / 1000000000 AS ctimeS,
+  max(coalesce(o.ctime, w.ctime), coalesce(w.ctime, o.ctime)) % 1000000000 AS ctimeN`;
+/** Of the two modification times of a directory, that of the later change. */
+const SHARED_MTIME = "CASE WHEN o.mtime IS NULL OR w.ctime > o.ctime THEN w.mtime ELSE o.mtime END";
+
+const TRACKED_COLUMNS = `j.file_id AS fileId, j.parent, j.path, j.sha256, j.size, j.mode AS journalMode,
+  j.mtime / 1000000000 AS mtimeS, j.mtime % 1000000000 AS mtimeN,
+  j.last_written_at / 1000000000 AS writtenS, j.last_written_at % 1000000000 AS writtenN`;
+const TRACKED_TABLES =
+  "file_journal j LEFT JOIN worktree_node w ON w.file_id = j.file_id AND w.user_id = j.user_id";
+
 /** Selects tracked files: journal `j` with its local attributes `w`. Add a WHERE, with `+?` for its parameters:
  * a bare one in a join makes SQLite (built with STAT4) plan the statement again at every new value, ten times the cost. */
-export const SELECT_TRACKED = `SELECT j.file_id AS fileId, j.parent, j.path, j.sha256, j.size, j.mode AS journalMode,
-  j.mtime / 1000000000 AS mtimeS, j.mtime % 1000000000 AS mtimeN,
-  j.last_written_at / 1000000000 AS writtenS, j.last_written_at % 1000000000 AS writtenN,
-  ${WORKTREE_COLUMNS}
-  FROM file_journal j LEFT JOIN worktree_node w ON w.file_id = j.file_id`;
+export const SELECT_TRACKED = `SELECT ${TRACKED_COLUMNS}, ${WORKTREE_COLUMNS} FROM ${TRACKED_TABLES}`;
+
+/** Selects tracked files of the base as an overlay shows them. The first parameter is the overlay's user. */
+export const SELECT_SHARED_TRACKED = `SELECT ${TRACKED_COLUMNS}, ${SHARED_COLUMNS}, 1 AS nlink FROM ${TRACKED_TABLES}
+  LEFT JOIN worktree_node o ON o.file_id = j.file_id AND o.user_id = +?`;
+
+const LOCAL_COLUMNS = `e.entry_id AS entryId, e.file_id AS fileId, e.parent, e.name, length(w.target) AS targetSize`;
+const LOCAL_TABLES =
+  "worktree_entry e JOIN worktree_node w ON w.file_id = e.file_id AND w.user_id = e.user_id";
 
 /** Selects what is only in the worktree: entry `e` with its node `w`. Add a WHERE, with `+?` as above. */
-export const SELECT_LOCAL = `SELECT e.entry_id AS entryId, e.file_id AS fileId, e.parent, e.name,
-  w.mtime / 1000000000 AS mtimeS, w.mtime % 1000000000 AS mtimeN, length(w.target) AS targetSize,
-  ${WORKTREE_COLUMNS}
-  FROM worktree_entry e JOIN worktree_node w ON w.file_id = e.file_id`;
+export const SELECT_LOCAL = `SELECT ${LOCAL_COLUMNS}, w.mtime / 1000000000 AS mtimeS, w.mtime % 1000000000 AS mtimeN,
+  ${WORKTREE_COLUMNS} FROM ${LOCAL_TABLES}`;
+
+/** Selects directories of the base as an overlay shows them. The first parameter is the overlay's user. */
+export const SELECT_SHARED_LOCAL = `SELECT ${LOCAL_COLUMNS}, ${SHARED_MTIME} / 1000000000 AS mtimeS,
+  ${SHARED_MTIME} % 1000000000 AS mtimeN, ${SHARED_COLUMNS}, ${SHARED_LINKS} AS nlink FROM ${LOCAL_TABLES}
+  LEFT JOIN worktree_node o ON o.file_id = e.file_id AND o.user_id = +?`;
+
+/** Selects a book's root directory: parameters are its file id, the base's user, and the overlay's user or the base's. */
+export const SELECT_ROOT = `SELECT w.file_id AS entryId, w.file_id AS fileId, w.file_id AS parent, '' AS name,
+  NULL AS targetSize, ${SHARED_MTIME} / 1000000000 AS mtimeS, ${SHARED_MTIME} % 1000000000 AS mtimeN, ${SHARED_COLUMNS},
+  w.nlink FROM worktree_node w LEFT JOIN worktree_node o ON o.file_id = w.file_id AND o.user_id = +? AND o.user_id <> w.user_id
+  WHERE w.file_id = +? AND w.user_id = +?`;
 
 /** Modes of the journal: what git keeps of a file's mode. Source: git's index format, "mode". */
 export const JournalMode = { file: 0o100644, executable: 0o100755, symlink: 0o120000 } as const;

@@ -6,6 +6,7 @@
 import { PfsError, PosixError } from "../../schema/errors.ts";
 import type { BlobHash, FileId } from "../../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "../blobs.ts";
+import type { CommitOptions, FileState, RefusedCommit } from "../book-tree.ts";
 import {
   type Content,
   type Draft,
@@ -15,8 +16,12 @@ import {
   MemoryDraft,
   ObjectContent,
 } from "../content.ts";
+import { ERRAND_MIN_BYTES } from "../errands.ts";
 import { type Actor, FileType, type Node } from "../node.ts";
 import { now, type Time } from "../time.ts";
+import { requireDraft } from "./draft-limits.ts";
+import { keepDisplaced } from "./keep-displaced.ts";
+import { MissingBytes } from "./missing-bytes.ts";
 import { releaseFile, saveFile } from "./save.ts";
 import type { Tree } from "./tree.ts";
 
@@ -29,9 +34,6 @@ export interface FileAttributes {
   mtime: Time;
   ctime: Time;
 }
-
-/** `tracked`: in the journal, or will be at its first save. `orphan`: has no name any more and is never saved. */
-export type FileState = "tracked" | "scratch" | "orphan";
 
 const FIRST_DRAFT_BYTES = 16 * 1024;
 let versions = 0;
@@ -48,6 +50,8 @@ export class OpenFile {
   dirty = false;
   /** A save was refused for good; every later one gets the same answer. */
   refused: PfsError | undefined;
+  /** What programs failed to write: while there is any, no draft is saved. */
+  readonly missing = new MissingBytes();
   /** Differs whenever the bytes differ from what they were. */
   version = ++versions;
   /** Who wrote last, for a save that nobody waits for. */
@@ -72,6 +76,10 @@ export class OpenFile {
     this.attributes = start.attributes;
     this.#content = start.content;
     this.#committedSize = start.size;
+  }
+
+  get isShared(): boolean {
+    return this.handles > 1;
   }
 
   get size(): number {
@@ -108,6 +116,22 @@ export class OpenFile {
     };
   }
 
+  /** To be called before the first read by whoever can come back. @throws Deferred where that would take long */
+  prepare(): void {
+    const { blobs } = this.#tree;
+    if (this.#content !== undefined || this.hash === null) return;
+    if (this.#committedSize < ERRAND_MIN_BYTES && !blobs.mayLack) return;
+    try {
+      blobs.deferFetching(this.hash);
+      if (this.#committedSize < ERRAND_MIN_BYTES) return;
+      const { fd, size } = blobs.openObject(this.hash, this.name, true);
+      this.#content = new ObjectContent(fd, size);
+    } catch (error) {
+      // Damaged bytes can be opened, and replaced; who reads them is told.
+      if (!(error instanceof PfsError) || error.code === "TOO_MANY") throw error;
+    }
+  }
+
   /**
    * Copies bytes from `offset` on into `target`; returns how many, 0 at the end.
    * @throws PfsError CORRUPT
@@ -116,18 +140,27 @@ export class OpenFile {
     return this.content().read(offset, target);
   }
 
-  /** @throws PfsError TOO_LARGE, FULL, or why an earlier save was refused */
+  /**
+   * A write that fails leaves the bytes as they were. Where it may have left a part of itself, or other bytes come after
+   * it, the draft is not saved until the write was done again.
+   * @throws PfsError TOO_LARGE, FULL, or why an earlier save was refused
+   */
   write(offset: number, bytes: Uint8Array, actor: Actor): void {
     if (bytes.byteLength === 0) return;
-    const draft = this.#draftFor({ end: offset + bytes.byteLength, added: bytes.byteLength }, actor);
-    draft.write(offset, bytes);
+    const end = offset + bytes.byteLength;
+    this.#attempt(offset, end, actor, () => {
+      const draft = this.#draftFor({ end, added: bytes.byteLength }, actor);
+      draft.write(offset, bytes);
+    });
+    this.missing.written(offset, end);
     this.#changed(actor);
   }
 
   /** @throws as {@link write} */
   truncate(size: number, actor: Actor): void {
-    const draft = this.#draftFor({ end: size, added: 0, keep: size > 0 }, actor);
+    const draft = this.#draftFor({ end: size, added: 0, kept: size }, actor);
     draft.truncate(size);
+    this.missing.truncated(size);
     this.#changed(actor);
   }
 
@@ -135,8 +168,11 @@ export class OpenFile {
   allocate(mode: number, offset: number, length: number, actor: Actor): void {
     if ((mode & ~FALLOCATE_MODES) !== 0) throw new PosixError("EOPNOTSUPP");
     const added = (mode & Fallocate.punchHole) === 0 ? length : 0;
-    const draft = this.#draftFor({ end: offset + length, added }, actor);
-    draft.allocate(mode, offset, length);
+    const end = offset + length;
+    const draft = this.#draftFor({ end, added }, actor);
+    // What only reserves space says nothing of bytes that are to come.
+    if ((mode & ~Fallocate.keepSize) === 0) draft.allocate(mode, offset, length);
+    else this.#attempt(offset, end, actor, () => draft.allocate(mode, offset, length));
     this.#changed(actor);
   }
 
@@ -150,8 +186,12 @@ export class OpenFile {
    * @param options.durable also against power loss (fsync)
    * @throws PfsError CONFLICT and others: then nothing of the journal changed
    */
-  commit(actor: Actor, options: { durable: boolean }): "committed" | "unchanged" {
+  commit(actor: Actor, options: CommitOptions): "committed" | "unchanged" {
     return saveFile(this.#tree, this, actor, options);
+  }
+
+  keepDisplaced(error: PfsError, refused: RefusedCommit): never {
+    keepDisplaced(this.#tree, this, error, refused);
   }
 
   retain(): void {
@@ -168,11 +208,6 @@ export class OpenFile {
       this.#content?.close();
       this.#content = undefined;
     }
-  }
-
-  /** A file that holds exactly these committed bytes; undefined for small files and drafts. */
-  backingFd(): number | undefined {
-    return this.content() instanceof ObjectContent ? this.#content?.fd : undefined;
   }
 
   /** The bytes as they are. */
@@ -220,6 +255,19 @@ export class OpenFile {
     this.version = ++versions;
   }
 
+  /** Does what changes the bytes from `offset` up to `end`; notes them as missing when it fails. */
+  #attempt(offset: number, end: number, actor: Actor, change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      if (this.refused !== undefined) throw error;
+      this.missing.note(offset, end, error);
+      const { draft } = this;
+      if (draft instanceof FileDraft && draft.isTorn) this.#changed(actor);
+      throw error;
+    }
+  }
+
   #changed(actor: Actor): void {
     const time = now();
     this.attributes.mtime = time;
@@ -236,7 +284,8 @@ export class OpenFile {
     const { draft } = this;
     if (draft instanceof FileDraft) return draft;
     if (draft instanceof MemoryDraft && need.end <= INLINE_MAX_BYTES) return draft;
-    const made = this.#makeDraft(need);
+    if (this.state !== "scratch") requireDraft(this.#tree, () => this.path());
+    const made = this.#makeDraft(need, actor);
     this.replaceContent(made, made.size);
     return made;
   }
@@ -248,19 +297,29 @@ export class OpenFile {
       tree.refuseTooLarge(this.path(), actor);
     // A file may be made shorter on a full disk.
     if (added === 0 && end <= this.size) return;
+    this.#recordingFull(actor, () => tree.store.checkSpace(added));
+  }
+
+  /** A full disk is told as a refusal. */
+  #recordingFull<Result>(actor: Actor, action: () => Result): Result {
     try {
-      tree.store.checkSpace(added);
+      return action();
     } catch (error) {
-      if (error instanceof PfsError) tree.refusals.record(error, this.path(), actor);
+      if (error instanceof PfsError && error.code === "FULL")
+        this.#tree.refusals.record(error, this.path(), actor);
       throw error;
     }
   }
 
-  #makeDraft({ end, keep = true }: Need): Draft {
-    if (!keep && this.state !== "scratch") return new MemoryDraft(EMPTY, FIRST_DRAFT_BYTES);
+  #makeDraft({ end, kept = Number.POSITIVE_INFINITY }: Need, actor: Actor): Draft {
+    if (kept === 0 && this.state !== "scratch") return new MemoryDraft(EMPTY, FIRST_DRAFT_BYTES);
     const content = this.content();
-    if (content instanceof ObjectContent)
-      return this.#tree.scratchFiles.copyDraft(this.#tree.blobs.objectPath(this.hash as BlobHash));
+    if (content instanceof ObjectContent) {
+      // A file is cut short also on a disk that has no space for a copy of all that it was.
+      if (kept <= INLINE_MAX_BYTES) return new MemoryDraft(firstBytes(content, kept), FIRST_DRAFT_BYTES);
+      const object = this.#tree.blobs.objectPath(this.hash as BlobHash);
+      return this.#recordingFull(actor, () => this.#tree.scratchFiles.copyDraft(object));
+    }
     if (content instanceof FileDraft) return content;
     if (this.state === "scratch") return this.#tree.scratchFiles.open(this.fileId);
     const { bytes } = content as InlineContent | MemoryDraft;
@@ -272,14 +331,20 @@ export class OpenFile {
 const EMPTY = new Uint8Array(0);
 const FALLOCATE_MODES = Fallocate.keepSize | Fallocate.punchHole | Fallocate.zeroRange;
 
+function firstBytes(content: Content, most: number): Uint8Array {
+  const bytes = new Uint8Array(Math.min(most, content.size));
+  content.read(0, bytes);
+  return bytes;
+}
+
 /** What a change asks of the draft. */
 interface Need {
   /** The size that it must have room for. */
   readonly end: number;
   /** Bytes that are new on the disk. */
   readonly added: number;
-  /** Whether the bytes so far are of interest; default true. */
-  readonly keep?: boolean;
+  /** How many of the bytes so far are of interest; default all. */
+  readonly kept?: number;
 }
 
 /** What an open file begins with. */

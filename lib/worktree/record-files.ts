@@ -7,16 +7,18 @@ import { closeSync, openSync, unlinkSync } from "node:fs";
 import { PfsError } from "../../schema/errors.ts";
 import { type FileId, newFileId } from "../../schema/ids.ts";
 import { baseNameOf, parentOf, parseTreePath, ROOT, type TreePath } from "../../schema/paths.ts";
+import { refusedPath } from "../../schema/refused-path.ts";
 import { isScratchName } from "../../schema/scratch.ts";
-import { INLINE_MAX_BYTES } from "../blobs.ts";
+import { type Blobs, INLINE_MAX_BYTES } from "../blobs.ts";
 import type { ImportCounts, ReadFile } from "../import.ts";
 import type { JournalRow } from "../journal.ts";
 import { type Actor, FileType, isDirectory } from "../node.ts";
 import { now } from "../time.ts";
 import { makeDirectory } from "./create.ts";
+import { CONTROL_DIRECTORY } from "./name-class.ts";
 import { defaultMode, JournalMode } from "./node-rows.ts";
 import { journalModeOf, recordVersion, storageOf } from "./save.ts";
-import { CONTROL_DIRECTORY, type Tree } from "./tree.ts";
+import type { Tree } from "./tree.ts";
 
 /** One batch under way. */
 interface Batch {
@@ -63,7 +65,7 @@ export function recordFiles(
 }
 
 /** Before the transaction, as a refusal is logged and must not be undone with it. */
-function refuseMisfit(tree: Tree, file: ReadFile, actor: Actor): void {
+export function refuseMisfit(tree: Tree, file: ReadFile, actor: Actor): void {
   const startedMs = performance.now();
   const error = misfitOf(tree, file);
   if (error === undefined) return;
@@ -81,10 +83,7 @@ function misfitOf(tree: Tree, file: ReadFile): PfsError | undefined {
   }
   const names = path.split("/");
   if (names[0] === CONTROL_DIRECTORY || names.some(isScratchName) || !profile.matchesFile(path)) {
-    return new PfsError("SCHEMA_VIOLATION", `${path} has no place in the book: ${profile.explain(path)}`, {
-      path,
-      hint: `The profile of this book is ${profile.name}; \`pfs validate\` suggests valid names.`,
-    });
+    return refusedPath(profile, path);
   }
   if (file.type === "symlink" && !profile.symlinks) {
     return new PfsError(
@@ -121,8 +120,9 @@ function recordFile(batch: Batch, file: ReadFile): keyof ImportCounts {
   const { path, parent, name, present } = target;
   const mode = file.type === "symlink" ? JournalMode.symlink : journalModeOf(file.mode);
   // Also when the version is known: bytes that were damaged in the store are mended that way.
-  storeBytes(tree, file);
-  const fileId = present?.fileId ?? newFileId();
+  storeBytes(tree.blobs, file);
+  const wanted = "stored" in file.content ? file.content.fileId : undefined;
+  const fileId = present?.fileId ?? wanted ?? newFileId();
   const recorded = recordVersion(
     tree,
     {
@@ -162,37 +162,42 @@ function findTarget(batch: Batch, file: ReadFile): Target {
   if (local !== undefined) {
     throw inTheWay(path, isDirectory(local.mode ?? 0) ? "a directory" : "a fifo or socket", "a file");
   }
-  return { path, parent, name, present: tree.journal.get(path) };
+  return { path, parent, name, present: tree.version({ parent, name }) };
 }
 
 function inTheWay(path: string, what: string, wanted: string): PfsError {
-  return new PfsError("EXISTS", `${path} is ${what} in the book; the import has ${wanted} there.`, {
+  return new PfsError("EXISTS", `${path} is ${what} in the book; ${wanted} was to come there.`, {
     path,
-    hint: "Rename or remove it in the book or in the directory, then import again.",
+    hint: "Rename or remove it in the book, then try again.",
   });
 }
 
-function storeBytes(tree: Tree, file: ReadFile): void {
+/** Makes the bytes that were read a blob. Only within a transaction. @throws PfsError CORRUPT */
+export function storeBytes(
+  blobs: Blobs,
+  file: Pick<ReadFile, "path" | "hash" | "sizeBytes" | "content">,
+): void {
   const { content } = file;
+  if ("stored" in content) return;
   if ("bytes" in content) {
     if (content.bytes.byteLength > INLINE_MAX_BYTES || sha256("sha256", content.bytes, "hex") !== file.hash) {
       throw new PfsError("CORRUPT", `${file.path} is not what was read: its bytes do not match their hash.`, {
         path: file.path,
       });
     }
-    tree.blobs.putInline(file.hash, content.bytes);
+    blobs.putInline(file.hash, content.bytes);
     return;
   }
   const fd = openSync(content.stagedPath, "r");
   try {
-    tree.blobs.adoptFile(file.hash, content.stagedPath, fd, file.sizeBytes);
+    blobs.adoptFile(file.hash, content.stagedPath, fd, file.sizeBytes);
   } finally {
     closeSync(fd);
   }
 }
 
 /** Permission bits that were set on this machine stay, but for what the book keeps: type and executable bit. */
-function adjustMode(tree: Tree, fileId: FileId, journalMode: number): void {
+export function adjustMode(tree: Tree, fileId: FileId, journalMode: number): void {
   const node = tree.get(fileId);
   if (node === undefined) return;
   const type = journalMode & FileType.mask;
@@ -209,6 +214,8 @@ function reloadOpen(tree: Tree, fileId: FileId, file: ReadFile): void {
   const open = tree.openFiles.get(fileId);
   if (open === undefined || open.state !== "tracked" || open.dirty || open.refused !== undefined) return;
   tree.store.afterCommit(() => {
+    // The file that had it open may have been removed in the same transaction.
+    if (tree.openFiles.get(fileId) !== open) return;
     const time = now();
     const executable = file.mode & 0o111;
     const mode = executable === 0 ? open.attributes.mode & ~0o111 : open.attributes.mode | 0o100;
@@ -216,7 +223,8 @@ function reloadOpen(tree: Tree, fileId: FileId, file: ReadFile): void {
   });
 }
 
-function dropStaged(file: ReadFile): void {
+/** Takes away what was staged, if it was not recorded. */
+export function dropStaged(file: ReadFile): void {
   if (!("stagedPath" in file.content)) return;
   try {
     unlinkSync(file.content.stagedPath);

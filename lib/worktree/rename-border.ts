@@ -15,7 +15,7 @@ import { defaultMode, type LocalRow } from "./node-rows.ts";
 import { attributesOf, OpenFile } from "./open-file.ts";
 import { removeLocal, vacate } from "./remove.ts";
 import { commitOpen, dropReplaced, placeOpenFile, type Rename } from "./rename.ts";
-import { journalModeOf, recordVersion, storageOf, storeDraft } from "./save.ts";
+import { journalModeOf, recordVersion, storageOf, storeCopy, storeDraft } from "./save.ts";
 import type { Tree } from "./tree.ts";
 
 /** A scratch file or link gets a name of the book. */
@@ -52,8 +52,9 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
     content instanceof InlineContent
       ? new MemoryDraft(content.bytes, 0)
       : (content as FileDraft | MemoryDraft);
-  const present = tree.journal.get(path);
+  const present = tree.version(to);
   if (draft.size > tree.book.fileSizeLimitBytes) tree.refuseTooLarge(path, actor);
+  file.missing.refuse();
   const hash = draft.hash();
   passStep("draft.hashed");
   tree.store.checkSpace(draft.size);
@@ -64,7 +65,7 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
   const targetId = present?.fileId ?? (keepsId ? file.fileId : newFileId());
   const mode = journalModeOf(attributes.mode);
   tree.store.transaction(() => {
-    if (isShared || draft.size <= INLINE_MAX_BYTES) putBytes(tree, hash, draft);
+    if (isShared || draft.size <= INLINE_MAX_BYTES) storeCopy(tree, hash, draft);
     else storeDraft(tree, hash, file);
     if (replaced !== undefined && replacedNewborn === undefined && !replaced.tracked)
       removeLocal(tree, to, time);
@@ -116,19 +117,6 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
 function removeSource(tree: Tree, row: LocalRow, time: Time): void {
   if ((row.nlink ?? 1) > 1) tree.entries.remove(row, time);
   else tree.entries.detach(row);
-}
-
-function putBytes(tree: Tree, hash: BlobHash, draft: FileDraft | MemoryDraft): void {
-  if (draft.size > INLINE_MAX_BYTES) {
-    const copy = tree.scratchFiles.copyDraft((draft as FileDraft).path);
-    tree.store.afterRollback(() => copy.close());
-    tree.blobs.adoptFile(hash, copy.path, copy.fd, copy.size);
-    tree.store.afterCommit(() => copy.closeDetached());
-    return;
-  }
-  const bytes = Buffer.alloc(draft.size);
-  draft.read(0, bytes);
-  tree.blobs.putInline(hash, bytes);
 }
 
 /** An open scratch file, or one never saved, now is a file of the book with these bytes committed. */

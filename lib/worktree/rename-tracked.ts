@@ -11,7 +11,9 @@ import { now, type Time, toNanoseconds } from "../time.ts";
 import type { Place } from "./create.ts";
 import { JournalMode } from "./node-rows.ts";
 import type { OpenFile } from "./open-file.ts";
-import { removeLocal, settle } from "./remove.ts";
+import { dropOverlay, hideBeneath, refuseStructure, takeForMove } from "./overlay.ts";
+import type { BaseMove } from "./overlays-above.ts";
+import { removeLocal, settle, settleAround, settleVacancies } from "./remove.ts";
 import { commitOpen, dropReplaced, placeOpenFile, type Rename } from "./rename.ts";
 import { commitOver } from "./rename-border.ts";
 import type { Tree } from "./tree.ts";
@@ -37,11 +39,14 @@ interface Move {
 export function moveTracked(tree: Tree, rename: Rename, actor: Actor): Identity[] {
   const { from, to, source } = rename;
   const startedMs = performance.now();
+  refuseStructure(tree, from, "rename", actor);
   commitOpen(tree, from, actor);
   const time = now();
   const path = tree.pathOf(from.parent, from.name);
   const newborn = tree.newborn(to.parent, to.name);
   tree.store.transaction(() => {
+    const beneath = takeForMove(tree, from, source, actor, startedMs);
+    letOverlaysFollow(tree, [baseMove(tree, source, from, to)], actor, startedMs);
     if (newborn !== undefined) {
       tree.removeNewborn(newborn);
       tree.store.afterRollback(() => tree.addNewborn(newborn));
@@ -51,6 +56,7 @@ export function moveTracked(tree: Tree, rename: Rename, actor: Actor): Identity[
       removeLocal(tree, to, time);
     const move = { row, to: tree.pathOf(to.parent, to.name), parent: to.parent, ctime: time };
     applyMoves(tree, [move], actor, startedMs);
+    if (beneath !== undefined) hideBeneath(tree, from, beneath, null, actor, startedMs);
     tree.touchDirectory(from.parent, time, actor);
     tree.touchDirectory(to.parent, time, actor);
   });
@@ -62,8 +68,7 @@ export function moveTracked(tree: Tree, rename: Rename, actor: Actor): Identity[
 /** Moves a file that was never saved: over nothing it just gets another name, over a file it is a save of that file. */
 export function moveNewborn(tree: Tree, rename: Rename, file: OpenFile, actor: Actor): Identity[] {
   const { from, to, replaced } = rename;
-  const path = tree.pathOf(to.parent, to.name);
-  const vacated = tree.journal.get(path);
+  const vacated = tree.vacatedVersion(to);
   const replacedNewborn = tree.newborn(to.parent, to.name);
   if (
     vacated !== undefined ||
@@ -90,10 +95,16 @@ export function moveDirectory(tree: Tree, rename: Rename, actor: Actor): Identit
   const startedMs = performance.now();
   const oldPath = tree.pathOf(from.parent, from.name);
   const newPath = tree.pathOf(to.parent, to.name);
-  const rows = prepareMove(tree, source, oldPath, newPath, actor, startedMs);
+  refuseStructure(tree, from, "rename", actor);
+  if (replaced !== undefined) refuseStructure(tree, to, "rename", actor);
+  prepareMove(tree, source, oldPath, newPath, actor, startedMs);
   const time = now();
   tree.store.transaction(() => {
-    if (replaced !== undefined) removeLocal(tree, to, time);
+    const beneath = takeForMove(tree, from, source, actor, startedMs);
+    if (replaced !== undefined) tree.above?.keepDirectory(replaced.fileId);
+    letOverlaysFollow(tree, [baseMove(tree, source, from, to)], actor, startedMs);
+    const rows = rowsOf(tree, source, oldPath);
+    if (tree.entries.find(to.parent, to.name) !== undefined) removeLocal(tree, to, time);
     moveEntry(tree, from, to);
     tree.entries.setAttributes(source.fileId, { ctime: time });
     applyMoves(
@@ -102,10 +113,11 @@ export function moveDirectory(tree: Tree, rename: Rename, actor: Actor): Identit
       actor,
       startedMs,
     );
+    if (beneath !== undefined) hideBeneath(tree, from, beneath, null, actor, startedMs);
     tree.touchDirectory(from.parent, time, actor, -1);
     tree.touchDirectory(to.parent, time, actor, replaced === undefined ? 1 : 0);
   });
-  tree.paths.forgetAll();
+  tree.forgetPaths();
   return replaced === undefined ? [] : dropReplaced(tree, replaced, actor);
 }
 
@@ -115,29 +127,81 @@ export function exchangeTracked(tree: Tree, rename: Rename & { replaced: Node },
   const startedMs = performance.now();
   const fromPath = tree.pathOf(from.parent, from.name);
   const toPath = tree.pathOf(to.parent, to.name);
-  const forth = prepareMove(tree, source, fromPath, toPath, actor, startedMs);
-  const back = prepareMove(tree, replaced, toPath, fromPath, actor, startedMs);
+  for (const place of [from, to]) refuseStructure(tree, place, "rename", actor);
+  prepareMove(tree, source, fromPath, toPath, actor, startedMs);
+  prepareMove(tree, replaced, toPath, fromPath, actor, startedMs);
   const time = now();
   const links = Number(isDirectory(replaced.mode)) - Number(isDirectory(source.mode));
   tree.store.transaction(() => {
+    const beneathFrom = takeForMove(tree, from, source, actor, startedMs);
+    const beneathTo = takeForMove(tree, to, replaced, actor, startedMs);
+    const exchanged = [baseMove(tree, source, from, to), baseMove(tree, replaced, to, from)];
+    letOverlaysFollow(tree, exchanged, actor, startedMs);
+    const forth = rowsOf(tree, source, fromPath);
+    const back = rowsOf(tree, replaced, toPath);
     const moves = [
       ...forth.map((row) => moved(row, source, fromPath, toPath, { parent: to.parent, ctime: time })),
       ...back.map((row) => moved(row, replaced, toPath, fromPath, { parent: from.parent, ctime: time })),
     ];
     exchangeEntries(tree, from, to);
-    applyMoves(tree, moves, actor, startedMs);
+    applyMoves(tree, moves, actor, startedMs, () => {
+      // Neither is to show again under its old name when the one that has come there goes.
+      if (beneathFrom !== undefined) hideBeneath(tree, from, beneathFrom, null, actor, startedMs);
+      if (beneathTo !== undefined) hideBeneath(tree, to, beneathTo, null, actor, startedMs);
+    });
     tree.touchDirectory(from.parent, time, actor, links);
     tree.touchDirectory(to.parent, time, actor, -links);
   });
-  tree.paths.forgetAll();
+  tree.forgetPaths();
   placeOpenFile(tree, source.fileId, to, time);
   placeOpenFile(tree, replaced.fileId, from, time);
   return [];
 }
 
 /**
- * The rows that a move takes along, after making sure that all of it may be at its new place. Files that took over a
- * vacated path and were never saved are saved now: the path stays behind.
+ * Moves files of the book to names that are free, or that other ones of them leave: two may change places, more may go round.
+ * Only within a transaction. @throws PfsError SCHEMA_VIOLATION for the first that may not be there
+ */
+export function moveFiles(tree: Tree, renames: readonly Pick<Rename, "from" | "to">[], actor: Actor): void {
+  const startedMs = performance.now();
+  const time = now();
+  const moves = renames.map(({ from, to }) => {
+    const source = tree.lookup(from.parent, from.name) as Node;
+    const move = baseMove(tree, source, from, to);
+    prepareMove(tree, source, move.oldPath, move.newPath, actor, startedMs);
+    return move;
+  });
+  letOverlaysFollow(tree, moves, actor, startedMs);
+  const rows = moves.map(({ oldPath, newPath, to }) => {
+    const row = tree.journal.get(oldPath) as JournalRow;
+    return { row, to: newPath, parent: to.parent, ctime: time };
+  });
+  applyMoves(tree, rows, actor, startedMs);
+  for (const { from, to, fileId } of moves) {
+    for (const place of [from, to]) {
+      tree.touchDirectory(place.parent, time, actor);
+      tree.notify({ type: "entry", ...place }, actor);
+    }
+    placeOpenFile(tree, fileId, to, time);
+  }
+}
+
+/** Overlays over this base keep their versions of what moves. Only within a transaction, before the rows move. */
+function letOverlaysFollow(tree: Tree, moves: readonly BaseMove[], actor: Actor, startedMs: number): void {
+  if (tree.above === undefined) return;
+  for (const overlay of tree.overlays) settleVacancies(overlay, 0);
+  tree.above.follow(moves, actor, startedMs);
+}
+
+function baseMove(tree: Tree, node: Node, from: Place, to: Place): BaseMove {
+  const oldPath = tree.pathOf(from.parent, from.name);
+  const newPath = tree.pathOf(to.parent, to.name);
+  return { fileId: node.fileId, isDirectory: isDirectory(node.mode), from, to, oldPath, newPath };
+}
+
+/**
+ * Makes sure that all that a move takes along may be at its new place. Files that took over a vacated path and were never
+ * saved are saved now: the path stays behind.
  */
 function prepareMove(
   tree: Tree,
@@ -146,11 +210,17 @@ function prepareMove(
   newPath: TreePath,
   actor: Actor,
   startedMs: number,
-): JournalRow[] {
+): void {
   const newborns = isDirectory(node.mode) ? newbornsBelow(tree, oldPath) : [];
-  refuseMisplaced(tree, [...rowsOf(tree, node, oldPath), ...newborns], oldPath, newPath, actor, startedMs);
+  const placed = [...rowsOf(tree, node, oldPath), ...sharedBelow(tree, node, oldPath), ...newborns];
+  refuseMisplaced(tree, placed, oldPath, newPath, actor, startedMs);
   for (const { file } of newborns) if (file.hash !== null) file.commit(actor, { durable: false });
-  return rowsOf(tree, node, oldPath);
+}
+
+/** In an overlay: the base's files in a directory, which are about to be its own. */
+function sharedBelow(tree: Tree, node: Node, path: TreePath): Placed[] {
+  if (tree.base === undefined || !isDirectory(node.mode) || tree.paths.get(node.fileId).own) return [];
+  return tree.base.journal.below(path);
 }
 
 function newbornsBelow(tree: Tree, directory: TreePath): (Placed & { file: OpenFile })[] {
@@ -168,7 +238,8 @@ function newbornsBelow(tree: Tree, directory: TreePath): (Placed & { file: OpenF
 function rowsOf(tree: Tree, node: Node, path: TreePath): JournalRow[] {
   if (isDirectory(node.mode)) return tree.journal.below(path).filter((row) => row.parent !== null);
   // Fifos and sockets have no row, but their path may still have one that was vacated.
-  return node.tracked ? [tree.journal.get(path) as JournalRow] : [];
+  const row = node.tracked ? tree.journal.get(path) : undefined;
+  return row === undefined ? [] : [row];
 }
 
 function moved(
@@ -200,8 +271,14 @@ function moveEntry(tree: Tree, from: Place, to: Place): void {
   if (row !== undefined) tree.entries.move(row, to.parent, to.name);
 }
 
-/** Rewrites journal rows under their new paths and logs them. Only within a transaction. */
-function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs: number): void {
+/** Rewrites journal rows under their new paths and logs them; `between`: when they have no path. Only within a transaction. */
+function applyMoves(
+  tree: Tree,
+  moves: readonly Move[],
+  actor: Actor,
+  startedMs: number,
+  between?: () => void,
+): void {
   const { bookId } = tree.book;
   const shared = { operation: "rename", bookId, userId: tree.layer, startedMs } as const;
   for (const { row } of moves) {
@@ -211,9 +288,13 @@ function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs:
       actor,
     );
   }
+  between?.();
   for (const { row, to, parent, ctime } of moves) {
     const occupant = tree.journal.get(to);
-    if (occupant !== undefined) replaceOccupant(tree, occupant, to, startedMs);
+    const replaced = occupant === undefined ? null : replaceOccupant(tree, occupant, to, actor, startedMs);
+    // In an overlay the base's file may wait there.
+    if (occupant === undefined && tree.vacancies.has(to)) settle(tree, to, startedMs);
+    settleAround(tree, to, startedMs);
     const writtenAt = ctime === undefined ? row.writtenAt : toNanoseconds(ctime);
     tree.journal.insert({ ...row, path: to, parent, writtenAt });
     tree.log.append(
@@ -221,7 +302,7 @@ function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs:
         ...shared,
         path: to,
         prevPath: row.path,
-        prevHash: occupant?.parent == null ? null : occupant.sha256,
+        prevHash: replaced,
         newHash: row.sha256,
         fileId: row.fileId,
         size: row.size,
@@ -233,14 +314,27 @@ function applyMoves(tree: Tree, moves: readonly Move[], actor: Actor, startedMs:
   }
 }
 
-/** A vacated path is settled first: another file comes there, not the old one. */
-function replaceOccupant(tree: Tree, occupant: JournalRow, path: TreePath, startedMs: number): void {
+/** A vacated path is settled first: another file comes there, not the old one. Returns the hash that is replaced in the log. */
+function replaceOccupant(
+  tree: Tree,
+  occupant: JournalRow,
+  path: TreePath,
+  actor: Actor,
+  startedMs: number,
+): BlobHash | null {
   if (occupant.parent === null) {
     settle(tree, path, startedMs);
-    return;
+    return null;
+  }
+  if (tree.base?.journal.find(occupant.fileId) !== undefined) {
+    // What becomes of the base's file has a row of its own: it may show again elsewhere.
+    dropOverlay(tree, occupant, "delete", actor, startedMs);
+    return null;
   }
   tree.journal.remove(path);
   tree.entries.forgetNode(occupant.fileId);
+  tree.above?.forgetNode(occupant.fileId);
+  return occupant.sha256;
 }
 
 function refuseMisplaced(

@@ -116,9 +116,16 @@ export function dropReplaced(tree: Tree, replaced: Node, actor: Actor): Identity
 export function placeOpenFile(tree: Tree, fileId: FileId, place: Place, time?: Time): void {
   const file = tree.openFiles.get(fileId);
   if (file === undefined) return;
-  file.parent = place.parent;
-  file.name = place.name;
-  if (time !== undefined) file.attributes.ctime = time;
+  const { parent, name } = file;
+  const { ctime } = file.attributes;
+  const put = (at: Place, changed: Time): void => {
+    file.parent = at.parent;
+    file.name = at.name;
+    file.attributes.ctime = changed;
+  };
+  put(place, time ?? ctime);
+  // The rename may be a part of something larger that is undone as a whole.
+  if (tree.store.isWriting) tree.store.afterRollback(() => put({ parent, name }, ctime));
 }
 
 function exchange(tree: Tree, rename: Rename & { replaced: Node }, actor: Actor): Identity[] {

@@ -3,18 +3,21 @@
  * has the version that the draft began with (W1). Must be the only way by which bytes enter the journal.
  */
 import { fsyncSync } from "node:fs";
-import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash, FileId } from "../../schema/ids.ts";
-import type { TreePath } from "../../schema/paths.ts";
+import { baseNameOf, type TreePath } from "../../schema/paths.ts";
 import { INLINE_MAX_BYTES, type StorageBackend } from "../blobs.ts";
-import { FileDraft, MemoryDraft, ObjectContent } from "../content.ts";
+import type { CommitOptions } from "../book-tree.ts";
+import { type Draft, FileDraft, MemoryDraft, ObjectContent } from "../content.ts";
 import type { JournalRow } from "../journal.ts";
 import type { Actor } from "../node.ts";
 import { passStep } from "../step.ts";
 import { now, type Time, toNanoseconds } from "../time.ts";
-import { keepRefusedBytes } from "./conflicts.ts";
+import type { Place } from "./create.ts";
+import { showsBase } from "./current-version.ts";
+import { keepConflict, type RefusedSave } from "./keep-conflict.ts";
 import { defaultMode, JournalMode } from "./node-rows.ts";
 import type { OpenFile } from "./open-file.ts";
+import { settleAround } from "./remove.ts";
 import type { Tree } from "./tree.ts";
 
 /** A version of a path that is to become the current one. */
@@ -67,7 +70,10 @@ export function recordVersion(
   actor: Actor,
   startedMs: number,
 ): Recorded {
-  const present = tree.journal.get(version.path);
+  const own = tree.journal.get(version.path);
+  // In an overlay: the base's version that shows there, until this one covers it.
+  const covered = own === undefined ? findCovered(tree, placeOf(version)) : undefined;
+  const present = own ?? covered;
   if ((present?.sha256 ?? null) !== base) throw new MovedOn(present);
   const row: JournalRow = {
     path: version.path,
@@ -79,27 +85,37 @@ export function recordVersion(
     storage: version.storage,
     writtenAt: toNanoseconds(version.writtenAt ?? now()),
     parent: version.parent,
+    base: covered?.sha256 ?? own?.base ?? null,
   };
+  const wasVacated =
+    own === undefined ? covered !== undefined && tree.vacancies.has(version.path) : own.parent === null;
   const sameBytes = present?.sha256 === row.sha256;
   const sameAll = sameBytes && present.mode === row.mode && present.mtime === row.mtime;
-  if (sameAll && present.parent !== null) return "unchanged";
-  if (present === undefined) {
+  if (sameAll && !wasVacated) return "unchanged";
+  if (wasVacated) tree.vacancies.remove(version.path);
+  // The base's file shows again as it was.
+  if (sameAll && own === undefined) return "attributes";
+  if (own === undefined) {
+    settleAround(tree, version.path, startedMs);
     tree.journal.insert(row);
-  } else {
-    if (!tree.journal.update(row, present.sha256)) throw new MovedOn(tree.journal.get(version.path));
-    if (present.parent === null) tree.vacancies.remove(version.path);
+    if (covered !== undefined) {
+      tree.entries.copyUp(row.fileId);
+      tree.xattrs.copyUp(row.fileId);
+    }
+  } else if (!tree.journal.update(row, own.sha256)) {
+    throw new MovedOn(tree.journal.get(version.path));
   }
   passStep("journal.written");
   // A vacated path has its file back as it was: nothing happened that the log should tell.
   if (sameAll) return "attributes";
-  const operation = present === undefined ? "create" : sameBytes ? "attributes" : "update";
+  const operation = own === undefined ? "create" : sameBytes ? "attributes" : "update";
   tree.log.append(
     {
       operation,
       bookId: tree.book.bookId,
       path: row.path,
       userId: tree.layer,
-      prevHash: present?.sha256 ?? null,
+      prevHash: own?.sha256 ?? null,
       newHash: row.sha256,
       startedMs,
       fileId: row.fileId,
@@ -109,7 +125,17 @@ export function recordVersion(
     },
     actor,
   );
-  return operation === "create" ? "created" : operation === "update" ? "updated" : "attributes";
+  if (present === undefined) return "created";
+  return sameBytes ? "attributes" : "updated";
+}
+
+/** What the base has at a place of an overlay that has no version of its own there. */
+function findCovered(tree: Tree, place: Place): JournalRow | undefined {
+  return tree.shared === undefined || !showsBase(tree, place) ? undefined : tree.version(place);
+}
+
+function placeOf({ parent, path }: Version): Place {
+  return { parent, name: baseNameOf(path) };
 }
 
 /** FLUSH and FSYNC of an open file. @throws as {@link OpenFile.commit} */
@@ -117,7 +143,7 @@ export function saveFile(
   tree: Tree,
   file: OpenFile,
   actor: Actor,
-  options: { durable: boolean },
+  options: CommitOptions,
 ): "committed" | "unchanged" {
   if (file.state === "orphan") return "unchanged";
   if (file.state === "scratch") {
@@ -125,7 +151,7 @@ export function saveFile(
     return "unchanged";
   }
   if (file.refused !== undefined) throw file.refused;
-  const outcome = file.dirty ? saveDraft(tree, file, actor) : "unchanged";
+  const outcome = file.dirty ? saveDraft(tree, file, actor, options.mayDefer) : "unchanged";
   if (options.durable) tree.store.sync();
   return outcome;
 }
@@ -136,9 +162,11 @@ function syncScratch(tree: Tree, file: OpenFile): void {
   tree.store.sync();
 }
 
-function saveDraft(tree: Tree, file: OpenFile, actor: Actor): "committed" | "unchanged" {
+function saveDraft(tree: Tree, file: OpenFile, actor: Actor, mayDefer = false): "committed" | "unchanged" {
   const startedMs = performance.now();
+  file.missing.refuse();
   const { draft } = file;
+  if (mayDefer && draft instanceof FileDraft) draft.deferHashing();
   const hash = draft?.hash() ?? (file.hash as BlobHash);
   passStep("draft.hashed");
   const path = tree.pathOf(file.parent, file.name);
@@ -155,10 +183,12 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor): "committed" | "unc
     storage: storageOf(file.size),
   };
   const isNew = tree.newborn(file.parent, file.name) === file;
+  // The very bytes that were there mend them if they have been damaged.
+  const isStored = draft !== undefined && (hash !== file.hash || !tree.blobs.isSound(hash));
   let recorded: Recorded;
   try {
     recorded = tree.store.transaction(() => {
-      if (hash !== file.hash) storeDraft(tree, hash, file);
+      if (isStored) storeDraft(tree, hash, file);
       const result = recordVersion(tree, version, file.hash, actor, startedMs);
       if (isNew) {
         tree.entries.setInitial(file.fileId, file.attributes, defaultMode(version.mode));
@@ -172,20 +202,25 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor): "committed" | "unc
     });
   } catch (error) {
     if (!(error instanceof MovedOn)) throw error;
-    refuseConflict(tree, file, version, error.current, actor, startedMs);
+    if (!isNew && error.current?.sha256 === hash) {
+      // Somebody else has saved the very same bytes: nothing would be lost.
+      file.hash = hash;
+      return saveDraft(tree, file, actor);
+    }
+    refuseConflict(tree, { file, version, current: error.current, actor, startedMs });
   }
   if (isNew) tree.removeNewborn(file);
-  settleDraft(file, hash);
+  settleDraft(file, hash, isStored);
   tree.notify({ type: "content", fileId: file.fileId }, actor);
   if (isNew) tree.notify({ type: "entry", parent: file.parent, name: file.name }, actor);
   return recorded === "unchanged" ? "unchanged" : "committed";
 }
 
-/** The draft was saved as `hash`: a large one's file is the blob's now. */
-function settleDraft(file: OpenFile, hash: BlobHash): void {
+/** The draft was saved as `hash`; if it was stored, a large one's file is the blob's now. */
+function settleDraft(file: OpenFile, hash: BlobHash, isStored: boolean): void {
   const { draft } = file;
   if (draft instanceof FileDraft && draft.size > INLINE_MAX_BYTES) {
-    if (hash === file.hash) file.replaceContent(undefined, draft.size);
+    if (!isStored) file.replaceContent(undefined, draft.size);
     else {
       draft.detach();
       file.replaceContent(new ObjectContent(draft.fd, draft.size), draft.size);
@@ -209,45 +244,40 @@ export function storeDraft(tree: Tree, hash: BlobHash, file: OpenFile): void {
   }
 }
 
-function refuseConflict(
-  tree: Tree,
-  file: OpenFile,
-  version: Version,
-  current: JournalRow | undefined,
-  actor: Actor,
-  startedMs: number,
-): never {
-  const kept = keepRefusedBytes(tree, file, version, current?.sha256 ?? null, actor);
-  const error = new PfsError(
-    "CONFLICT",
-    `${version.path} was changed by someone else since it was read here.`,
-    {
-      path: version.path,
-      hint: `What was refused is kept in ${kept}. Read the file again, put your change into it, and save.`,
-    },
-  );
+/** The same of a draft whose file others go on using, or that has no name any more. Only within a transaction. */
+export function storeCopy(tree: Tree, hash: BlobHash, draft: Draft): void {
+  if (draft instanceof FileDraft && draft.size > INLINE_MAX_BYTES) {
+    const copy = tree.scratchFiles.copyDraft(`/proc/self/fd/${draft.fd}`);
+    tree.store.afterRollback(() => copy.close());
+    tree.blobs.adoptFile(hash, copy.path, copy.fd, copy.size);
+    tree.store.afterCommit(() => copy.closeDetached());
+    return;
+  }
+  const bytes = Buffer.alloc(draft.size);
+  draft.read(0, bytes);
+  tree.blobs.putInline(hash, bytes);
+}
+
+function refuseConflict(tree: Tree, refused: RefusedSave): never {
+  const { file, version, actor } = refused;
+  const error = keepConflict(tree, refused);
   file.refused = error;
   // Whoever opens the path from now on gets the current version; only the handles that are open see what was refused.
   const wasNew = tree.newborn(file.parent, file.name) === file;
   dropOpenFile(tree, file);
   tree.notify({ type: "content", fileId: file.fileId }, undefined);
   if (wasNew) tree.notify({ type: "entry", parent: file.parent, name: file.name }, undefined);
-  tree.refuse(
-    error,
-    {
-      operation: file.hash === null ? "create" : "update",
-      path: version.path,
-      startedMs,
-    },
-    actor,
-  );
+  tree.refusals.record(error, version.path, actor);
+  throw error;
 }
 
 /** The last handle of a file is gone: saves what is left and forgets the file. */
 export function releaseFile(tree: Tree, file: OpenFile, actor: Actor): void {
   const wasNew = tree.newborn(file.parent, file.name) === file;
   try {
-    if (file.dirty && file.refused === undefined && file.state === "tracked") saveDraft(tree, file, actor);
+    // Bytes that are missing were refused at each close before.
+    const isWhole = file.refused === undefined && file.missing.isEmpty;
+    if (file.dirty && isWhole && file.state === "tracked") saveDraft(tree, file, actor);
   } finally {
     dropOpenFile(tree, file);
     if (file.dirty && file.refused === undefined) {

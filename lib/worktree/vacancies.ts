@@ -17,10 +17,13 @@ export interface Vacancy {
   readonly actor: Actor;
   /** The scratch file that the path's file was moved to; undefined if it was removed. */
   readonly scratchId: FileId | undefined;
+  /** In an overlay: the base's file is not to show again. */
+  readonly hides: boolean;
 }
 
 interface VacancyRow {
   readonly scratchId: FileId | null;
+  readonly hides: number;
   readonly agent: AgentName;
   readonly uid: number;
   readonly pid: number;
@@ -32,7 +35,9 @@ export class Vacancies {
   readonly #key: [BookId, UserId];
   readonly #insert: Statement<unknown[]>;
   readonly #take: Statement<unknown[], VacancyRow>;
+  readonly #has: Statement<unknown[], { found: number }>;
   readonly #due: Statement<unknown[], { path: string }>;
+  readonly #below: Statement<unknown[], { path: string }>;
   readonly #movedAside: Statement<unknown[], { path: string }>;
   readonly #count: Statement<unknown[], { count: number }>;
   /** Number of paths that wait, so that nobody needs to ask the database whether there are any. */
@@ -43,15 +48,21 @@ export class Vacancies {
     this.#key = [bookId, userId];
     const { database } = store;
     this.#insert = database.prepare(
-      `INSERT INTO vacancy (book_id, user_id, path, since, agent_id, uid, pid, command, scratch_id)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO vacancy (book_id, user_id, path, since, agent_id, uid, pid, command, scratch_id, hides)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#has = database.prepare(
+      "SELECT 1 AS found FROM vacancy WHERE book_id = ? AND user_id = ? AND path = ?",
     );
     this.#take = database.prepare(
       `DELETE FROM vacancy WHERE book_id = ? AND user_id = ? AND path = ?
-       RETURNING agent_id AS agent, uid, pid, command, scratch_id AS scratchId`,
+       RETURNING agent_id AS agent, uid, pid, command, scratch_id AS scratchId, hides`,
     );
     this.#due = database.prepare(
       "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND since <= ? ORDER BY since, path LIMIT ?",
+    );
+    this.#below = database.prepare(
+      "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND path > ? AND path < ? ORDER BY path",
     );
     this.#movedAside = database.prepare(
       "SELECT path FROM vacancy WHERE book_id = ? AND user_id = ? AND scratch_id IS NOT NULL ORDER BY since, path",
@@ -61,7 +72,7 @@ export class Vacancies {
   }
 
   /** `scratchId`: the scratch file that the path's file became, if it was not removed. */
-  add(path: string, since: Time, actor: Actor, scratchId?: FileId): void {
+  add(path: string, since: Time, actor: Actor, scratchId?: FileId, hides = false): void {
     this.#store.afterRollback(() => this.#recount());
     this.#insert.run(
       ...this.#key,
@@ -72,8 +83,13 @@ export class Vacancies {
       actor.pid,
       actor.command(),
       scratchId ?? null,
+      hides ? 1 : 0,
     );
     this.count++;
+  }
+
+  has(path: string): boolean {
+    return this.count > 0 && this.#has.get(...this.#key, path) !== undefined;
   }
 
   /** Forgets a path that has a file again. */
@@ -87,12 +103,18 @@ export class Vacancies {
     if (row === undefined) return undefined;
     this.#store.afterRollback(() => this.#recount());
     this.count--;
-    return { actor: actorOf(row), scratchId: row.scratchId ?? undefined };
+    return { actor: actorOf(row), scratchId: row.scratchId ?? undefined, hides: row.hides === 1 };
   }
 
   /** Paths that have waited since `until` or longer, oldest first. */
   due(until: Time, most: number): string[] {
     return this.#due.all(...this.#key, toNanoseconds(until), most).map((row) => row.path);
+  }
+
+  /** Paths below a directory's. */
+  below(directory: string): string[] {
+    // "0" is the character after "/": what begins with `directory/` is from there up to `directory0`.
+    return this.#below.all(...this.#key, `${directory}/`, `${directory}0`).map((row) => row.path);
   }
 
   /** Paths whose file was moved to a scratch name, oldest first. */

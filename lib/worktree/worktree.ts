@@ -2,11 +2,14 @@
  * Owns the book's tree as programs see it: the one interface of this floor for mounts and commands. One object per book and
  * layer, however many mounts show it. Synchronous; must never know what a mount is.
  */
-import { statfsSync } from "node:fs";
-import { PosixError } from "../../schema/errors.ts";
-import type { FileId } from "../../schema/ids.ts";
-import { NAME_MAX_BYTES, type TreePath } from "../../schema/paths.ts";
+import { type PfsError, PosixError } from "../../schema/errors.ts";
+import type { FileId, Seq } from "../../schema/ids.ts";
+import type { LogOperation } from "../../schema/log-row.ts";
+import type { TreePath } from "../../schema/paths.ts";
 import type { Book } from "../book.ts";
+import type { BookTree } from "../book-tree.ts";
+import type { Conflict, ConflictChoice } from "../conflict-table.ts";
+import type { Content } from "../content.ts";
 import {
   type Actor,
   type AttributeChange,
@@ -16,8 +19,12 @@ import {
   isDirectory,
   type Node,
 } from "../node.ts";
+import { type Space, spaceAt } from "../space.ts";
 import { now } from "../time.ts";
 import { setAttributes } from "./attributes.ts";
+import { BOOK_XATTR_PREFIX, bookXattr } from "./book-xattrs.ts";
+import { type ConflictVersion, openConflict, sizeInConflict } from "./conflict-versions.ts";
+import type { Conflicts } from "./conflicts.ts";
 import {
   createFile,
   linkNode,
@@ -28,25 +35,22 @@ import {
   readSymlink,
 } from "./create.ts";
 import { type Deletion, deletePath } from "./delete-path.ts";
+import { type Resolution, removeConflict, resolveConflict } from "./end-conflict.ts";
 import { listDirectory, type Visit } from "./listing.ts";
 import { attributesOf, OpenFile } from "./open-file.ts";
+import { isOwn } from "./overlay.ts";
+import { type PublishedPath, publishOverlay } from "./publish-overlay.ts";
+import { logRepeats } from "./refusal-log.ts";
 import type { Refusals } from "./refusals.ts";
 import { removeDirectory, restoreMovedAside, settleVacancies, unlink } from "./remove.ts";
 import { type RenameFlags, rename } from "./rename.ts";
+import { type PathRename, type RenamedPath, renamePaths } from "./rename-paths.ts";
+import { type RestoredFile, restorePaths } from "./restore.ts";
+import { type RevertedPath, revertPaths } from "./revert.ts";
 import { Tree, type TreeParts } from "./tree.ts";
+import { type FileToWrite, type WriteWishes, type WrittenFile, writeFile } from "./write-file.ts";
 
-/** What statvfs(3) answers. Blocks are of `blockBytes`. */
-export interface Space {
-  readonly blockBytes: number;
-  readonly blocks: number;
-  readonly blocksFree: number;
-  readonly blocksAvailable: number;
-  readonly files: number;
-  readonly filesFree: number;
-  readonly nameMaxBytes: number;
-}
-
-export class Worktree {
+export class Worktree implements BookTree {
   /** For this floor's own use: import, export, verify. */
   readonly tree: Tree;
 
@@ -64,8 +68,43 @@ export class Worktree {
     return this.tree.book.rootId;
   }
 
+  /** A user's, rather than the base. */
+  get isOverlay(): boolean {
+    return this.tree.base !== undefined;
+  }
+
+  /** Of an overlay: whether the user has something at a node, or below it, rather than seeing the base's. */
+  isOwn(node: Node): boolean {
+    return isOwn(this.tree, node);
+  }
+
   get refusals(): Refusals {
     return this.tree.refusals;
+  }
+
+  /** What was refused and nobody has decided about yet. */
+  get conflicts(): Conflicts {
+    return this.tree.conflicts;
+  }
+
+  /** The bytes of a version in a conflict's folder. @throws PfsError CORRUPT, NOT_FOUND: it has no such version; Deferred */
+  openConflict(conflict: Conflict, version: ConflictVersion, mayDefer = false): Content {
+    return openConflict(this.tree, conflict, version, mayDefer);
+  }
+
+  /** Their number. 0 for a version that is not there. */
+  sizeInConflict(conflict: Conflict, version: ConflictVersion): number {
+    return sizeInConflict(this.tree, conflict, version);
+  }
+
+  /** Saves one version of a conflict and ends it. @throws PfsError NOT_FOUND, CONFLICT, NOT_PERMITTED */
+  resolveConflict(id: number, choice: ConflictChoice, actor: Actor): Resolution {
+    return resolveConflict(this.tree, id, choice, actor);
+  }
+
+  /** Ends a conflict whose refused bytes nobody wants. @throws PfsError NOT_FOUND */
+  removeConflict(id: number, actor: Actor): void {
+    removeConflict(this.tree, id, actor);
   }
 
   /** Files open with something unsaved. */
@@ -83,6 +122,16 @@ export class Worktree {
   /** The node with an id, orphans (nlink 0) too until they are forgotten. */
   get(fileId: FileId): Node | undefined {
     return this.tree.get(fileId);
+  }
+
+  /** @throws PosixError ENOENT */
+  pathOf({ parent, name }: Node): TreePath {
+    return this.tree.pathOf(parent, name);
+  }
+
+  refuse(error: PfsError, operation: LogOperation, actor: Actor): never {
+    const startedMs = performance.now();
+    this.tree.refuse(error, { operation, path: error.path ?? "", startedMs }, actor);
   }
 
   /** The directory that holds a directory; the root holds itself. */
@@ -138,6 +187,16 @@ export class Worktree {
     return deletePath(this.tree, path, actor);
   }
 
+  /** Writes the next version of a path. @throws as {@link writeFile} */
+  write(file: FileToWrite, wishes: WriteWishes, actor: Actor): WrittenFile {
+    return writeFile(this.tree, file, wishes, actor);
+  }
+
+  /** Brings paths back to their state at a position of the log. @throws as {@link restorePaths} */
+  restore(seq: Seq, paths: readonly string[], actor: Actor): RestoredFile[] {
+    return restorePaths(this.tree, seq, paths, actor);
+  }
+
   /** rmdir(2). @throws PosixError ENOENT, ENOTDIR, ENOTEMPTY */
   removeDirectory(parent: FileId, name: string, actor: Actor): Identity[] {
     removeDirectory(this.tree, { parent, name }, actor);
@@ -147,6 +206,11 @@ export class Worktree {
   /** renameat2(2). @throws see rename.ts */
   rename(from: Place, to: Place, flags: RenameFlags, actor: Actor): Identity[] {
     return rename(this.tree, from, to, flags, actor);
+  }
+
+  /** Renames files by path, each to a name that is free. What cannot be renamed stays, and the answer says why. */
+  renamePaths(renames: readonly PathRename[], actor: Actor): RenamedPath[] {
+    return renamePaths(this.tree, renames, actor);
   }
 
   /** chmod(2), chown(2), utimensat(2), truncate(2). @throws see attributes.ts */
@@ -177,6 +241,7 @@ export class Worktree {
   }
 
   getXattr(fileId: FileId, name: string): Uint8Array | undefined {
+    if (name.startsWith(BOOK_XATTR_PREFIX)) return bookXattr(this.tree, fileId, name);
     return this.tree.xattrs.get(fileId, name);
   }
 
@@ -192,11 +257,13 @@ export class Worktree {
     flags: { create: boolean; replace: boolean },
     actor: Actor,
   ): void {
+    requireForeign(name);
     this.#changeXattrs(fileId, actor, () => this.tree.xattrs.set(fileId, name, value, flags));
   }
 
   /** removexattr(2). @throws PosixError ENODATA */
   removeXattr(fileId: FileId, name: string, actor: Actor): void {
+    requireForeign(name);
     this.#changeXattrs(fileId, actor, () => this.tree.xattrs.remove(fileId, name));
   }
 
@@ -233,6 +300,29 @@ export class Worktree {
     return settleVacancies(this.tree, minimumAgeMs, most);
   }
 
+  /** Tells the log how often what was refused came again, if the first time was `minimumAgeMs` ago or longer. */
+  settleRefusals(minimumAgeMs: number): void {
+    logRepeats(this.tree, minimumAgeMs);
+  }
+
+  /** Makes the base show again in an overlay. @throws as {@link revertPaths} */
+  revert(paths: readonly string[], actor: Actor): RevertedPath[] {
+    return revertPaths(this.tree, paths, actor);
+  }
+
+  /** Does to the base what was done in an overlay. @throws as {@link publishOverlay} */
+  publish(paths: readonly string[], actor: Actor): PublishedPath[] {
+    return publishOverlay(this.tree, paths, actor);
+  }
+
+  /** Ends an overlay's part in the base's changes. False while something in it is open or waits. */
+  close(): boolean {
+    if (this.tree.openFiles.size > 0 || this.hasVacancies) return false;
+    this.settleRefusals(0);
+    this.tree.close();
+    return true;
+  }
+
   /** Whether {@link settle} has something to do, now or soon. */
   get hasVacancies(): boolean {
     return this.tree.vacancies.count > 0;
@@ -244,15 +334,11 @@ export class Worktree {
   }
 
   space(): Space {
-    const disk = statfsSync(this.tree.store.directory);
-    return {
-      blockBytes: disk.bsize,
-      blocks: disk.blocks,
-      blocksFree: disk.bfree,
-      blocksAvailable: disk.bavail,
-      files: disk.files,
-      filesFree: disk.ffree,
-      nameMaxBytes: NAME_MAX_BYTES,
-    };
+    return spaceAt(this.tree.store.directory);
   }
+}
+
+/** @throws PosixError EPERM for what the book says itself */
+function requireForeign(name: string): void {
+  if (name.startsWith(BOOK_XATTR_PREFIX)) throw new PosixError("EPERM", `${name} is the book's own.`);
 }

@@ -1,137 +1,204 @@
 /**
- * Owns `.pfs/`: which files are in it, their attributes and the snapshots that open handles read. Everything in it is
- * read-only. Must never appear in the book, nor ask the book anything but through its ControlSource.
+ * Owns `.pfs/` as one kernel sees it: its nodes' attributes, and which snapshots are open. Must never appear in the book,
+ * nor know what any of the nodes is for.
  */
+import { type Actor, FileType } from "../../lib/node.ts";
+import type { Time } from "../../lib/time.ts";
 import { PosixError } from "../../schema/errors.ts";
 import type { KernelAttributes } from "../kernel/attributes.ts";
-import { DIRENT_TYPE } from "../kernel/protocol.ts";
+import { DIRENT_TYPE, ROOT_NODEID } from "../kernel/protocol.ts";
 import type { DirectoryRecord } from "../kernel/reply.ts";
-import type { ControlFile } from "./control-file.ts";
-import type { ControlSource } from "./control-source.ts";
-import { readme } from "./readme.ts";
-import { refusals } from "./refusals.ts";
-import { status } from "./status.ts";
+import type { ControlContent, ControlDirectory, ControlFile, ControlNode, Opening } from "./control-node.ts";
+import { CONTROL_NODEID, ControlNodes, inodeOf, type KnownControl, pathIn } from "./control-nodes.ts";
 
 /** The name of the control directory in the root of every mount. */
 export const CONTROL_NAME = ".pfs";
-/** Node id and inode number of `.pfs`. */
-export const CONTROL_NODEID = 2;
 
-const FILES: readonly ControlFile[] = [readme, status, refusals];
-const byNodeid = new Map(FILES.map((file) => [file.nodeid, file]));
-const byName = new Map(FILES.map((file) => [file.name, file]));
-const [FILE_MODE, DIRECTORY_MODE] = [0o100444, 0o040555];
+/** Of each kind: st_mode without permissions, the permissions where a node does not say, the type in a listing. */
+const KINDS = {
+  file: { mode: FileType.file, permissions: 0o444, type: DIRENT_TYPE.REG },
+  directory: { mode: FileType.directory, permissions: 0o555, type: DIRENT_TYPE.DIR },
+  symlink: { mode: FileType.symlink, permissions: 0o777, type: DIRENT_TYPE.LNK },
+} as const satisfies Record<ControlNode["kind"], object>;
 const BLOCK_BYTES = 4096;
+/** What stat(2) says of a file whose size only opening tells: GNU tar takes one of 0 bytes for empty and does not open it. */
+const UNKNOWN_BYTES = 1;
+/** Cookies of `.` and `..` come before those of names. */
+const DOTS = 2;
 
-/** Bytes of a control file, and since when it has them. */
-interface Version {
-  readonly content: Buffer;
-  readonly seconds: number;
-}
-
-/** An open control file: the bytes that it had when it was opened. */
-export interface Snapshot extends Version {
+/** An open control file. */
+export interface OpenControl {
   readonly nodeid: number;
-}
-
-export interface OpenedSnapshot {
-  readonly snapshot: Snapshot;
-  /** Another handle reads other bytes of the same file, so that the kernel's page cache cannot serve both. */
-  readonly mixed: boolean;
+  readonly content: ControlContent;
+  /** The kernel's pages cannot serve this handle: other bytes than another's, a size nobody knew before, or a stream. */
+  readonly direct: boolean;
 }
 
 export class ControlTree {
-  readonly #source: ControlSource;
+  readonly #nodes: ControlNodes;
   readonly #owner: { readonly uid: number; readonly gid: number };
-  readonly #madeSeconds = nowSeconds();
-  /** What each file held when it was last looked at, and since when: its mtime moves only when its bytes do. */
-  readonly #latest = new Map<number, Version>();
-  readonly #open = new Set<Snapshot>();
+  readonly #open = new Map<number, Set<OpenControl>>();
 
-  constructor(source: ControlSource, owner: { readonly uid: number; readonly gid: number }) {
-    this.#source = source;
+  constructor(root: ControlDirectory, owner: { readonly uid: number; readonly gid: number }) {
+    this.#nodes = new ControlNodes(root);
     this.#owner = owner;
   }
 
-  /** The node id of a name in `.pfs`, undefined if there is none. */
-  lookup(name: string): number | undefined {
-    return byName.get(name)?.nodeid;
+  /**
+   * The node id of a name in a directory, undefined if there is none. Not counted: see {@link remember}.
+   * @throws PosixError ENOTDIR, ESTALE; PfsError NOT_FOUND for a question without an answer
+   */
+  lookup(parent: number, name: string): number | undefined {
+    const { known, directory } = this.#directory(parent);
+    const node = directory.find(name);
+    if (node !== undefined) return this.#nodes.bind(known, name, node).nodeid;
+    this.#nodes.unbind(known, name);
+    return undefined;
   }
 
-  /** Writes the attributes of a control node as they are now. @throws PosixError ESTALE for an unknown node id */
+  /** Where a name is, for messages: from the mount's root on. */
+  pathOf(parent: number, name: string): string {
+    return `${CONTROL_NAME}/${pathIn(this.#known(parent), name)}`;
+  }
+
+  /** Counts a lookup: each answered entry is one. */
+  remember(nodeid: number): void {
+    this.#nodes.remember(nodeid);
+  }
+
+  /** Takes back `count` lookups. */
+  forget(nodeid: number, count: number): void {
+    this.#nodes.forget(nodeid, count);
+  }
+
+  /** How many nodes the kernel knows. */
+  get knownCount(): number {
+    return this.#nodes.count;
+  }
+
+  /** Writes the attributes of a node as they are now. @throws PosixError ESTALE for an unknown node id */
   attributes(nodeid: number, into: KernelAttributes): void {
-    if (nodeid === CONTROL_NODEID) this.#fill(into, { nodeid, size: 0, seconds: this.#madeSeconds });
-    else this.#fillVersion(into, nodeid, this.#latestOf(nodeid));
+    const known = this.#known(nodeid);
+    if (known.node.kind === "directory") this.#fill(into, known, 0, known.node.mtime());
+    else if (known.node.kind === "file") this.#fillFile(into, known, known.node);
+    else this.#fill(into, known, known.node.look().sizeBytes ?? 0, known.node.look().mtime);
   }
 
-  /** Writes the attributes of a file as an open handle sees it. */
-  attributesOf(snapshot: Snapshot, into: KernelAttributes): void {
-    this.#fillVersion(into, snapshot.nodeid, snapshot);
+  /** Writes the attributes of a file as an open handle sees it. @throws as {@link attributes} */
+  attributesOf({ nodeid, content }: OpenControl, into: KernelAttributes): void {
+    this.#fill(into, this.#known(nodeid), content.sizeBytes, content.mtime);
   }
 
-  /** @throws PosixError EISDIR, ESTALE */
-  open(nodeid: number): OpenedSnapshot {
-    if (nodeid === CONTROL_NODEID) throw new PosixError("EISDIR");
-    const { content, seconds } = this.#latestOf(nodeid);
-    let mixed = false;
-    for (const other of this.#open) {
-      if (other.nodeid === nodeid && other.content !== content) mixed = true;
-    }
-    const snapshot: Snapshot = { nodeid, content, seconds };
-    this.#open.add(snapshot);
-    return { snapshot, mixed };
+  /** @throws PosixError EISDIR, ELOOP, ESTALE; Deferred; what the file's module throws */
+  open(nodeid: number, opening: Opening): OpenControl {
+    const { node } = this.#known(nodeid);
+    if (node.kind !== "file") throw new PosixError(node.kind === "directory" ? "EISDIR" : "ELOOP");
+    const isSizeKnown = node.look().sizeBytes !== undefined;
+    const content = node.open(opening);
+    const others = this.#open.get(nodeid) ?? new Set();
+    this.#open.set(nodeid, others);
+    const isMixed = [...others].some((other) => other.content.version !== content.version);
+    const direct = isMixed || !isSizeKnown || content.isUncached === true;
+    const open = { nodeid, content, direct };
+    others.add(open);
+    return open;
   }
 
   /** Ends what `open` began. */
-  release(snapshot: Snapshot): void {
-    this.#open.delete(snapshot);
+  release(open: OpenControl): void {
+    open.content.close();
+    const left = this.#open.get(open.nodeid);
+    left?.delete(open);
+    if (left?.size === 0) this.#open.delete(open.nodeid);
   }
 
-  /** The files of `.pfs` from position `from` on, with `nextOffset` counting from 3 (1 and 2 are `.` and `..`). */
-  *list(from: number): IterableIterator<DirectoryRecord> {
-    for (let index = Math.max(0, from - 2); index < FILES.length; index++) {
-      const { name, nodeid } = FILES[index] as ControlFile;
-      yield { name, ino: nodeid, type: DIRENT_TYPE.REG, nextOffset: index + 3 };
+  /** The names of a directory after cookie `from`; 1 and 2 are `.` and `..`. @throws PosixError ENOTDIR, ESTALE */
+  *list(nodeid: number, from: number): IterableIterator<DirectoryRecord> {
+    const { known, directory } = this.#directory(nodeid);
+    for (const { name, kind, cookie } of directory.list(Math.max(0, from - DOTS))) {
+      yield { name, ino: inodeOf(pathIn(known, name)), type: KINDS[kind].type, nextOffset: cookie + DOTS };
     }
   }
 
-  #latestOf(nodeid: number): Version {
-    const file = byNodeid.get(nodeid);
-    if (file === undefined) throw new PosixError("ESTALE", `There is no control file ${nodeid}.`);
-    const content = file.generate(this.#source);
-    const latest = this.#latest.get(nodeid);
-    if (latest?.content.equals(content)) return latest;
-    const version: Version = { content, seconds: nowSeconds() };
-    this.#latest.set(nodeid, version);
-    return version;
+  /** readlink(2). @throws PosixError EINVAL, ESTALE */
+  target(nodeid: number): Uint8Array {
+    const { node } = this.#known(nodeid);
+    if (node.kind !== "symlink") throw new PosixError("EINVAL");
+    return node.target();
   }
 
-  #fillVersion(into: KernelAttributes, nodeid: number, { content, seconds }: Version): void {
-    this.#fill(into, { nodeid, size: content.length, seconds });
+  /** Inode number of a node, and of the directory that it is in (for `.pfs` the root's node id). @throws PosixError ESTALE */
+  inodes(nodeid: number): { readonly self: number; readonly parent: number } {
+    const { path } = this.#known(nodeid);
+    if (path === "") return { self: CONTROL_NODEID, parent: ROOT_NODEID };
+    return { self: inodeOf(path), parent: inodeOf(path.slice(0, Math.max(0, path.lastIndexOf("/")))) };
   }
 
-  #fill(
-    into: KernelAttributes,
-    { nodeid, size, seconds }: { nodeid: number; size: number; seconds: number },
-  ): void {
-    const isDirectory = nodeid === CONTROL_NODEID;
-    into.ino = nodeid;
-    into.size = size;
-    into.blocks = Math.ceil(size / BLOCK_BYTES) * (BLOCK_BYTES / 512);
-    into.atimeSeconds = seconds;
-    into.mtimeSeconds = seconds;
-    into.ctimeSeconds = seconds;
-    into.atimeNanoseconds = 0;
-    into.mtimeNanoseconds = 0;
-    into.ctimeNanoseconds = 0;
-    into.mode = isDirectory ? DIRECTORY_MODE : FILE_MODE;
-    into.nlink = isDirectory ? 2 : 1;
-    into.uid = this.#owner.uid;
-    into.gid = this.#owner.gid;
+  /**
+   * unlink(2) and rmdir(2).
+   * @throws PosixError ENOENT, EISDIR, ENOTDIR; EROFS where nothing can be removed; what the directory's module throws
+   */
+  remove(parent: number, name: string, kind: "file" | "directory", actor: Actor): void {
+    const { known, directory } = this.#directory(parent);
+    const node = directory.find(name);
+    if (node === undefined) throw new PosixError("ENOENT");
+    if (directory.remove === undefined) throw new PosixError("EROFS", "Nothing can be removed here.");
+    if ((node.kind === "directory") !== (kind === "directory"))
+      throw new PosixError(kind === "file" ? "EISDIR" : "ENOTDIR");
+    directory.remove(name, actor);
+    this.#nodes.unbind(known, name);
+  }
+
+  /** Whether {@link remove} would find something and be allowed to take it away. @throws PosixError ENOTDIR, ESTALE */
+  canRemove(parent: number, name: string): boolean {
+    const { directory } = this.#directory(parent);
+    return directory.remove !== undefined && directory.find(name) !== undefined;
+  }
+
+  #known(nodeid: number): KnownControl {
+    const known = this.#nodes.get(nodeid);
+    if (known === undefined) throw new PosixError("ESTALE", `There is no control node ${nodeid}.`);
+    return known;
+  }
+
+  #directory(nodeid: number): { readonly known: KnownControl; readonly directory: ControlDirectory } {
+    const known = this.#known(nodeid);
+    if (known.node.kind !== "directory") throw new PosixError("ENOTDIR");
+    return { known, directory: known.node };
+  }
+
+  /**
+   * fstat(2) does not say for which handle it asks. Of a file that is open it gets the size of the largest snapshot, so
+   * that nobody who sizes a buffer by it loses bytes at the end.
+   */
+  #fillFile(into: KernelAttributes, known: KnownControl, file: ControlFile): void {
+    const open = this.#open.get(known.nodeid);
+    if (open === undefined) {
+      const { sizeBytes = UNKNOWN_BYTES, mtime } = file.look();
+      this.#fill(into, known, sizeBytes, mtime);
+      return;
+    }
+    const largest = [...open].reduce((a, b) => (b.content.sizeBytes > a.content.sizeBytes ? b : a));
+    this.#fill(into, known, largest.content.sizeBytes, largest.content.mtime);
+  }
+
+  #fill(into: KernelAttributes, { path, node }: KnownControl, sizeBytes: number, mtime: Time): void {
+    const { uid = this.#owner.uid, gid = this.#owner.gid, permissions } = node.access ?? {};
+    into.ino = inodeOf(path);
+    into.size = sizeBytes;
+    into.blocks = Math.ceil(sizeBytes / BLOCK_BYTES) * (BLOCK_BYTES / 512);
+    into.atimeSeconds = mtime.seconds;
+    into.mtimeSeconds = mtime.seconds;
+    into.ctimeSeconds = mtime.seconds;
+    into.atimeNanoseconds = mtime.nanoseconds;
+    into.mtimeNanoseconds = mtime.nanoseconds;
+    into.ctimeNanoseconds = mtime.nanoseconds;
+    const kind = KINDS[node.kind];
+    into.mode = kind.mode | (permissions ?? kind.permissions);
+    // Of a directory: nobody counted its subdirectories, which 1 says to programs that would rely on it.
+    into.nlink = 1;
+    into.uid = uid;
+    into.gid = gid;
     into.blksize = BLOCK_BYTES;
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

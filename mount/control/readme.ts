@@ -1,17 +1,21 @@
-/** Owns the text of `.pfs/README`: what each control file is. */
-import type { ControlFile } from "./control-file.ts";
+/** Owns `.pfs/README`: what each control file is, from what the modules say of themselves. */
+import type { ControlModule } from "./control-module.ts";
+import { GeneratedFile } from "./generated-file.ts";
 
-const text = `This directory answers questions about the book that is mounted here. Everything in it is
-read-only, and its files are made when they are opened. It is not part of the book.
-
-README        this text
-status.json   the book, its profile and agent, the position in the log, open drafts, mounts
-errors.jsonl  recent refusals, one JSON object a line: when, what, which path, who, what to do
+const NAME_COLUMN = 14;
+const INTRODUCTION = `This directory answers questions about the book that is mounted here. Its files are made when they are opened, and
+stay as they are for whoever has them open. It is read-only, and not part of the book.
 `;
-const content = Buffer.from(text);
 
-export const readme: ControlFile = {
-  name: "README",
-  nodeid: 3,
-  generate: () => content,
-};
+/** README of a mount that has these modules. */
+export function readmeOf(modules: readonly ControlModule[]): GeneratedFile {
+  const own = { name: "README", description: "this text" };
+  const text = `${INTRODUCTION}\n${[own, ...modules].map(entry).join("")}`;
+  return new GeneratedFile(() => text);
+}
+
+function entry({ name, description }: Pick<ControlModule, "name" | "description">): string {
+  const [first, ...more] = description.split("\n");
+  const indent = `\n${" ".repeat(NAME_COLUMN)}`;
+  return `${name.padEnd(NAME_COLUMN - 1)} ${[first, ...more].join(indent)}\n`;
+}

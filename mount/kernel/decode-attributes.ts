@@ -4,6 +4,7 @@
  * Every decoder fills and returns one object of its own, which is good until its next call. Layouts:
  * include/uapi/linux/fuse.h. All throw ProtocolError.
  */
+import { xattrName } from "../../schema/xattr-name.ts";
 import { FATTR, GETATTR_FLAG, STRUCT_BYTES } from "./protocol.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import type { Request } from "./request.ts";
@@ -44,8 +45,8 @@ export interface AccessBody {
 }
 
 export interface SetxattrBody {
-  /** undefined if it is not valid UTF-8. */
-  name: string | undefined;
+  /** As xattrName makes it. */
+  name: string;
   /** A view of the request's buffer. */
   value: Buffer;
   /** `XATTR_CREATE` (1), `XATTR_REPLACE` (2) of setxattr(2). */
@@ -53,14 +54,14 @@ export interface SetxattrBody {
 }
 
 export interface GetxattrBody {
-  /** undefined if it is not valid UTF-8; always undefined with LISTXATTR. */
-  name: string | undefined;
+  /** As xattrName makes it; empty with LISTXATTR. */
+  name: string;
   /** Room for the answer; 0 asks for the size only. */
   size: number;
 }
 
 export interface RemovexattrBody {
-  name: string | undefined;
+  name: string;
 }
 
 const getattrBody: GetattrBody = { fh: undefined };
@@ -80,9 +81,9 @@ const setattrBody: SetattrBody = {
   gid: 0,
 };
 const accessBody: AccessBody = { mask: 0 };
-const setxattrBody: SetxattrBody = { name: undefined, value: Buffer.alloc(0), flags: 0 };
-const getxattrBody: GetxattrBody = { name: undefined, size: 0 };
-const removexattrBody: RemovexattrBody = { name: undefined };
+const setxattrBody: SetxattrBody = { name: "", value: Buffer.alloc(0), flags: 0 };
+const getxattrBody: GetxattrBody = { name: "", size: 0 };
+const removexattrBody: RemovexattrBody = { name: "" };
 
 /** GETATTR: `struct fuse_getattr_in`. */
 export function decodeGetattr(request: Request): GetattrBody {
@@ -140,7 +141,7 @@ export function decodeSetxattr(request: Request, extended: boolean): SetxattrBod
   if (valueEnd > request.bodyEnd) {
     throw new ProtocolError(`SETXATTR: a value of ${size} bytes in ${request.bodyEnd - end - 1}`);
   }
-  setxattrBody.name = request.text(BODY + struct, end);
+  setxattrBody.name = nameIn(request, BODY + struct, end);
   setxattrBody.value = request.buffer.subarray(end + 1, valueEnd);
   return setxattrBody;
 }
@@ -150,7 +151,7 @@ export function decodeGetxattr(request: Request): GetxattrBody {
   request.need(STRUCT_BYTES.getxattr_in);
   const start = BODY + STRUCT_BYTES.getxattr_in;
   getxattrBody.size = request.u32(BODY);
-  getxattrBody.name = request.text(start, request.stringEnd(start));
+  getxattrBody.name = nameIn(request, start, request.stringEnd(start));
   return getxattrBody;
 }
 
@@ -158,12 +159,16 @@ export function decodeGetxattr(request: Request): GetxattrBody {
 export function decodeListxattr(request: Request): GetxattrBody {
   request.need(STRUCT_BYTES.getxattr_in);
   getxattrBody.size = request.u32(BODY);
-  getxattrBody.name = undefined;
+  getxattrBody.name = "";
   return getxattrBody;
 }
 
 /** REMOVEXATTR: `name\0`. */
 export function decodeRemovexattr(request: Request): RemovexattrBody {
-  removexattrBody.name = request.text(BODY, request.stringEnd(BODY));
+  removexattrBody.name = nameIn(request, BODY, request.stringEnd(BODY));
   return removexattrBody;
+}
+
+function nameIn(request: Request, start: number, end: number): string {
+  return xattrName(request.text(start, end), request.buffer.subarray(start, end));
 }

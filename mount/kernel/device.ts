@@ -3,9 +3,9 @@
  * Must never interpret either, nor wait: whoever polls the descriptor decides when to receive.
  */
 import { endianness } from "node:os";
-import { closeFd, ioctlFd, posixError, readFd, writeFd } from "../../lib/libc.ts";
+import { closeFd, posixError, readFd, writeFd } from "../../lib/libc.ts";
 import { Errno } from "../../schema/errors.ts";
-import { IOCTL_BACKING_CLOSE, IOCTL_BACKING_OPEN, STRUCT_BYTES } from "./protocol.ts";
+import { STRUCT_BYTES } from "./protocol.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { Reply } from "./reply.ts";
 import type { Request } from "./request.ts";
@@ -14,7 +14,6 @@ export class Device {
   /** Readable when a request waits, or when the mount is gone. */
   readonly fd: number;
   readonly #refusal = new Reply(0);
-  readonly #backing = Buffer.alloc(16);
 
   /** Takes over the descriptor that `mountDirectory` returned. */
   constructor(fd: number) {
@@ -60,23 +59,6 @@ export class Device {
     }
   }
 
-  /**
-   * Registers an open file for FOPEN.PASSTHROUGH; the file may be closed afterwards. undefined if this process may
-   * not (no CAP_SYS_ADMIN), the kernel does not know passthrough, or the file's filesystem does not allow it.
-   */
-  registerBacking(fd: number): number | undefined {
-    this.#backing.fill(0);
-    this.#backing.writeInt32LE(fd, 0);
-    const id = ioctlFd(this.fd, IOCTL_BACKING_OPEN, this.#backing);
-    return id > 0 ? id : undefined;
-  }
-
-  /** Gives back an id of `registerBacking`; files that are open through it stay so. */
-  closeBacking(id: number): void {
-    this.#backing.writeInt32LE(id, 0);
-    ioctlFd(this.fd, IOCTL_BACKING_CLOSE, this.#backing);
-  }
-
   /** Ends the connection: whatever still waits for an answer gets ECONNABORTED or ENOTCONN. */
   close(): void {
     closeFd(this.fd);
@@ -96,6 +78,8 @@ function readOutcome(errnoNumber: number): false | "unmounted" {
     case Errno.ENOENT:
       return false;
     case Errno.ENODEV:
+    // The connection was aborted: by `umount -f`, or by somebody who wrote to /sys/fs/fuse/connections.
+    case Errno.ECONNABORTED:
       return "unmounted";
     default:
       throw posixError(errnoNumber, "reading from the kernel");

@@ -4,7 +4,9 @@
  *
  * Left out on purpose: WRITEBACK_CACHE (writes would reach us later than close), POSIX_LOCKS and FLOCK_LOCKS (the
  * kernel keeps locks by itself, which is right for one machine), POSIX_ACL and SETXATTR_EXT (no ACLs), DONT_MASK (the
- * kernel applies the umask), EXPORT_SUPPORT (no NFS), AUTO_INVAL_DATA (changes are told, EXPLICIT_INVAL_DATA).
+ * kernel applies the umask), EXPORT_SUPPORT (no NFS), AUTO_INVAL_DATA (changes are told, EXPLICIT_INVAL_DATA),
+ * PASSTHROUGH (the kernel lets no open of such a file see other bytes than the first, so that a change by somebody else
+ * would stay unseen, against C1, and an open for writing would fail).
  */
 import type { InitOffer } from "./decode-connection.ts";
 import {
@@ -17,11 +19,6 @@ import {
   PROTOCOL_MINOR_OLDEST,
 } from "./protocol.ts";
 import type { InitAnswer } from "./reply.ts";
-
-export interface InitWishes {
-  /** Let large files be read and written by the kernel without us; needs CAP_SYS_ADMIN to be of use. */
-  readonly passthrough: boolean;
-}
 
 /** What is on, on this mount. */
 export interface KernelFeatures {
@@ -49,8 +46,8 @@ export interface KernelFeatures {
   /** Entries can be expired instead of dropped (INVALIDATE_ENTRY_FLAG.EXPIRE_ONLY). */
   readonly expireOnly: boolean;
   readonly resend: boolean;
-  /** FOPEN.PASSTHROUGH may be used, if a backing file can be registered. */
-  readonly passthrough: boolean;
+  /** Files that are opened with FOPEN.DIRECT_IO can be mapped (since Linux 6.6). */
+  readonly directMaps: boolean;
 }
 
 export type InitOutcome =
@@ -80,10 +77,10 @@ const WANTED =
   INIT_FLAG.HANDLE_KILLPRIV_V2 |
   INIT_FLAG.INIT_EXT;
 
-const WANTED2 = INIT_FLAG2.HAS_EXPIRE_ONLY | INIT_FLAG2.HAS_RESEND;
+const WANTED2 = INIT_FLAG2.HAS_EXPIRE_ONLY | INIT_FLAG2.HAS_RESEND | INIT_FLAG2.DIRECT_IO_ALLOW_MMAP;
 
 /** What to answer to a kernel's INIT, and what is on after that. */
-export function negotiate(offer: InitOffer, wishes: InitWishes): InitOutcome {
+export function negotiate(offer: InitOffer): InitOutcome {
   if (offer.major > PROTOCOL_MAJOR) {
     return {
       kind: "ask-again",
@@ -97,8 +94,7 @@ export function negotiate(offer: InitOffer, wishes: InitWishes): InitOutcome {
   const minor = Math.min(offer.minor, PROTOCOL_MINOR);
   const maxReadaheadBytes = Math.min(offer.maxReadaheadBytes, MAX_READAHEAD_BYTES);
   const flags = offer.flags & WANTED;
-  const wanted2 = WANTED2 | (wishes.passthrough ? INIT_FLAG2.PASSTHROUGH : 0);
-  const flags2 = flags & INIT_FLAG.INIT_EXT ? offer.flags2 & wanted2 : 0;
+  const flags2 = flags & INIT_FLAG.INIT_EXT ? offer.flags2 & WANTED2 : 0;
   const answer = answerWith({ minor, maxReadaheadBytes, flags, flags2 });
   return { kind: "agreed", answer, features: featuresOf(answer) };
 }
@@ -122,8 +118,6 @@ function answerWith({ minor, maxReadaheadBytes, flags, flags2 }: Agreed): InitAn
     maxWriteBytes: MAX_WRITE_BYTES,
     timeGranularity: 1,
     maxPages: flags & INIT_FLAG.MAX_PAGES ? MAX_WRITE_BYTES / PAGE_SIZE_BYTES : 0,
-    // How many filesystems may lie below a passthrough file: none that is stacked itself.
-    maxStackDepth: flags2 & INIT_FLAG2.PASSTHROUGH ? 1 : 0,
   };
 }
 
@@ -148,7 +142,7 @@ function featuresOf({ minor, maxReadaheadBytes, maxWriteBytes, flags, flags2 }: 
     statx: minor >= 39,
     copyFileRange64: minor >= 45,
     expireOnly: has2(INIT_FLAG2.HAS_EXPIRE_ONLY),
+    directMaps: has2(INIT_FLAG2.DIRECT_IO_ALLOW_MMAP),
     resend: has2(INIT_FLAG2.HAS_RESEND),
-    passthrough: has2(INIT_FLAG2.PASSTHROUGH),
   };
 }

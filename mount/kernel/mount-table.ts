@@ -62,6 +62,14 @@ async function topEntryAt(mountPoint: string): Promise<MountEntry | undefined> {
   return entries.findLast((entry) => entry.mountPoint === mountPoint);
 }
 
+/** Where the book is mounted that a path is below; undefined: below none. `path` is absolute and free of symbolic links. */
+export async function bookAround(path: string): Promise<string | undefined> {
+  const entries = parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
+  return entries.findLast(
+    ({ type, mountPoint }) => type === FILESYSTEM_TYPE && path.startsWith(`${mountPoint}/`),
+  )?.mountPoint;
+}
+
 /**
  * What is mounted at `dir`. A mount that does not answer for two seconds counts as `pfs`: somebody holds it. So does
  * another user's mount without allow_other, even a dead one: the kernel answers for it without asking.

@@ -1,11 +1,12 @@
 /**
- * Makes a directory a mount and an ordinary directory again: as root by mount(2), as anyone else by fusermount3.
+ * Makes a directory a mount and an ordinary directory again: by mount(2) where this process may, else by fusermount3.
  * Owns the mount options and the sentences that say what went wrong; must never run on the thread that serves a mount.
  */
-import { constants, existsSync, openSync } from "node:fs";
+import { constants, existsSync, openSync, readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { closeFd, mountFilesystem, setNonBlocking, unmountFilesystem } from "../../lib/libc.ts";
 import { PfsError } from "../../schema/errors.ts";
+import { shellWord } from "../../schema/shell-word.ts";
 import { fusermountAttach, fusermountDetach } from "./fusermount.ts";
 import { FILESYSTEM_TYPE, mountPointOf, mountState } from "./mount-table.ts";
 
@@ -17,6 +18,8 @@ const MS_NODEV = 4;
 /** `MNT_DETACH`, `UMOUNT_NOFOLLOW` of umount2(2). */
 const MNT_DETACH = 2;
 const UMOUNT_NOFOLLOW = 8;
+/** Bit 21 of a set of capabilities. Source: linux/capability.h */
+const CAP_SYS_ADMIN = 1n << 21n;
 
 export interface MountOptions {
   /** Let other users in, as far as the files' modes allow. Without it only the mounting user gets in. */
@@ -24,6 +27,8 @@ export interface MountOptions {
   readonly readOnly: boolean;
   /** What `df` and `mount` show as the source. */
   readonly fsname: string;
+  /** Who the mounting user is for the kernel, where root mounts for another one. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /**
@@ -43,10 +48,10 @@ export async function mountDirectory(dir: string, options: MountOptions): Promis
   const mountPoint = await mountPointOf(dir);
   if ((await mountState(mountPoint)) === "pfs") {
     throw new PfsError("MOUNT_FAILED", `Cannot mount ${dir}: a book is mounted there already.`, {
-      hint: `Unmount it with \`pfs umount ${dir}\`, or choose another directory.`,
+      hint: `Unmount it with \`pfs umount ${shellWord(dir)}\`, or choose another directory.`,
     });
   }
-  return isRoot() ? mountAsRoot(mountPoint, options) : mountAsUser(mountPoint, options);
+  return mayMount() ? mountDirectly(mountPoint, options) : mountAsUser(mountPoint, options);
 }
 
 /**
@@ -56,11 +61,16 @@ export async function mountDirectory(dir: string, options: MountOptions): Promis
 export async function unmountDirectory(dir: string, { lazy }: { readonly lazy: boolean }): Promise<void> {
   const mountPoint = await mountPointOf(dir);
   try {
-    if (isRoot()) await unmountFilesystem(mountPoint, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0));
+    if (mayMount()) await unmountFilesystem(mountPoint, unmountFlags(lazy));
     else await fusermountDetach(mountPoint, lazy);
   } catch (cause) {
     throw explainUnmount(dir, cause);
   }
+}
+
+/** For umount2(2). */
+export function unmountFlags(lazy: boolean): number {
+  return UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
 }
 
 /** Unmounts dead mounts of ours on `dir`, if there are any. True if there were. @throws PfsError MOUNT_FAILED */
@@ -74,8 +84,11 @@ export async function clearStale(dir: string): Promise<boolean> {
   return cleared;
 }
 
-function isRoot(): boolean {
-  return process.geteuid?.() === 0;
+/** Root may, and who was given CAP_SYS_ADMIN, as by a service's AmbientCapabilities=. Root that may not is told so by the kernel. */
+function mayMount(): boolean {
+  if (process.geteuid?.() === 0) return true;
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0";
+  return (BigInt(`0x${effective}`) & CAP_SYS_ADMIN) !== 0n;
 }
 
 async function requireDirectory(dir: string): Promise<void> {
@@ -88,7 +101,9 @@ async function requireDirectory(dir: string): Promise<void> {
     const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
     const why = missing ? "there is no such directory" : `it cannot be reached (${(cause as Error).message})`;
     throw new PfsError("MOUNT_FAILED", `Cannot mount ${dir}: ${why}.`, {
-      hint: missing ? `Make it with \`mkdir -p ${dir}\`.` : "Choose a directory that you can enter.",
+      hint: missing
+        ? `Make it with \`mkdir -p ${shellWord(dir)}\`.`
+        : "Choose a directory that you can enter.",
       cause,
     });
   }
@@ -99,9 +114,16 @@ async function requireDirectory(dir: string): Promise<void> {
   }
 }
 
-function mountAsRoot(mountPoint: string, { allowOther, readOnly, fsname }: MountOptions): number {
+function ownIds(): { uid: number; gid: number } {
+  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+}
+
+/** mount(2) on exactly this directory. @returns, and throws, as {@link mountDirectory} */
+export function mountDirectly(mountPoint: string, options: MountOptions): number {
+  const { allowOther, readOnly, fsname, owner = ownIds() } = options;
   const fd = openSync(FUSE_DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
-  const data = [`fd=${fd}`, "rootmode=40000", "user_id=0", "group_id=0", "default_permissions"];
+  const data = [`fd=${fd}`, "rootmode=40000", `user_id=${owner.uid}`, `group_id=${owner.gid}`];
+  data.push("default_permissions");
   if (allowOther) data.push("allow_other");
   const flags = MS_NOSUID | MS_NODEV | (readOnly ? MS_RDONLY : 0);
   try {
@@ -135,7 +157,7 @@ function explainUnmount(dir: string, cause: unknown): PfsError {
   switch ((cause as { code?: string }).code) {
     case "EBUSY":
       return new PfsError("MOUNT_FAILED", `Cannot unmount ${dir}: it is in use.`, {
-        hint: `\`fuser -vm ${dir}\` or \`lsof +f -- ${dir}\` names the programs; end them or leave the directory, or unmount lazily with \`pfs umount --lazy ${dir}\`.`,
+        hint: `\`fuser -vm ${shellWord(dir)}\` or \`lsof +f -- ${shellWord(dir)}\` names the programs; end them or leave the directory, or unmount lazily with \`pfs umount --lazy ${shellWord(dir)}\`.`,
         cause,
       });
     case "EINVAL":

@@ -65,6 +65,11 @@ export class Notifier {
     );
   }
 
+  /** Resolves when the kernel has taken everything that was given to {@link send} until now. */
+  async sent(): Promise<void> {
+    await Promise.all(this.#lanes.values());
+  }
+
   /** Writes nothing more; resolves when the descriptor is in nobody's hands here. */
   async close(): Promise<void> {
     this.#gone = true;

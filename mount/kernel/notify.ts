@@ -4,7 +4,7 @@
  * locks for them that a request in that very thread's queue may hold. Layouts: include/uapi/linux/fuse.h.
  */
 import { write } from "node:fs";
-import { posixError, writeFd } from "../../lib/libc.ts";
+import { posixError } from "../../lib/libc.ts";
 import { Errno } from "../../schema/errors.ts";
 import { writeInt64 } from "./attributes.ts";
 import { NOTIFY, STRUCT_BYTES } from "./protocol.ts";
@@ -32,13 +32,6 @@ export interface EntryName {
   readonly name: string;
   /** INVALIDATE_ENTRY_FLAG: 0 drops the name, EXPIRE_ONLY lets it be looked up anew when it is next used. */
   readonly flags: number;
-}
-
-export interface DeletedEntry {
-  readonly parent: number;
-  /** The node that had the name; if the name means another node by now, nothing happens. */
-  readonly child: number;
-  readonly name: string;
 }
 
 function message(code: number, bodyBytes: number): { buffer: Buffer; view: DataView } {
@@ -70,24 +63,7 @@ export function encodeInvalidateEntry({ parent, name, flags }: EntryName): Buffe
   return buffer;
 }
 
-/** FUSE_NOTIFY_DELETE: the name is gone; unlike an invalidation this also tells inotify watchers. */
-export function encodeDelete({ parent, child, name }: DeletedEntry): Buffer {
-  const nameBytes = Buffer.byteLength(name);
-  const { buffer, view } = message(NOTIFY.DELETE, STRUCT_BYTES.notify_delete_out + nameBytes + 1);
-  writeInt64(view, BODY, parent);
-  writeInt64(view, BODY + 8, child);
-  view.setUint32(BODY + 16, nameBytes, true);
-  buffer.write(name, BODY + STRUCT_BYTES.notify_delete_out, "utf8");
-  return buffer;
-}
-
-/** Sends a notification and waits, in the system call, until the kernel has done it. @throws PosixError */
-export function sendNotification(fd: number, notification: Buffer): NotifyOutcome {
-  const result = writeFd(fd, notification, notification.length);
-  return result >= 0 ? "told" : outcomeOf(-result);
-}
-
-/** The same on another thread. Await one before sending the next where their order matters. @throws PosixError */
+/** Sends a notification on another thread. Await one before sending the next where their order matters. @throws PosixError */
 export function sendNotificationAsync(fd: number, notification: Buffer): Promise<NotifyOutcome> {
   return new Promise((resolve, reject) => {
     write(fd, notification, 0, notification.length, null, (error) => {

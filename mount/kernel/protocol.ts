@@ -243,10 +243,4 @@ export const STRUCT_BYTES = {
   direntplus: 152,
   notify_inval_inode_out: 24,
   notify_inval_entry_out: 16,
-  notify_delete_out: 24,
 } as const;
-
-/** `FUSE_DEV_IOC_BACKING_OPEN` = _IOW(229, 1, struct fuse_backing_map {i32 fd; u32 flags; u64 padding}). */
-export const IOCTL_BACKING_OPEN = 0x4010e501;
-/** `FUSE_DEV_IOC_BACKING_CLOSE` = _IOW(229, 2, u32). */
-export const IOCTL_BACKING_CLOSE = 0x4004e502;

@@ -5,6 +5,7 @@
  * Use: `start(request)`, then exactly one of the other methods (READ and the directory answers: several calls
  * and a `finish…`), then `Device.send(reply)`. Layouts: include/uapi/linux/fuse.h.
  */
+import { allocatePageAligned } from "../../lib/libc.ts";
 import { Errno } from "../../schema/errors.ts";
 import {
   type KernelAttributes,
@@ -28,8 +29,6 @@ export interface KernelOpen {
   fh: number;
   /** `FOPEN`. */
   flags: number;
-  /** With FOPEN.PASSTHROUGH: an id that `Device.registerBacking` gave; else 0. */
-  backingId: number;
 }
 
 /** `struct fuse_kstatfs`. */
@@ -57,7 +56,6 @@ export interface InitAnswer {
   /** Granularity of times in ns. */
   timeGranularity: number;
   maxPages: number;
-  maxStackDepth: number;
 }
 
 /** One name of a READDIR answer. `nextOffset` is where a later READDIR goes on: never 0. */
@@ -79,7 +77,7 @@ export class Reply {
   #directoryEnd = 0;
 
   constructor(maxBodyBytes: number = MAX_WRITE_BYTES) {
-    this.buffer = Buffer.alloc(BODY + maxBodyBytes);
+    this.buffer = allocatePageAligned(BODY, maxBodyBytes);
     this.#view = new DataView(this.buffer.buffer, this.buffer.byteOffset, this.buffer.length);
   }
 
@@ -217,7 +215,6 @@ export class Reply {
     view.setUint32(BODY + 24, answer.timeGranularity, true);
     view.setUint16(BODY + 28, answer.maxPages, true);
     view.setUint32(BODY + 32, answer.flags2, true);
-    view.setUint32(BODY + 36, answer.maxStackDepth, true);
     this.#header(BODY + STRUCT_BYTES.init_out, 0);
   }
 
@@ -270,7 +267,8 @@ export class Reply {
   #writeOpen(at: number, open: KernelOpen): void {
     writeInt64(this.#view, at, open.fh);
     this.#view.setUint32(at + 8, open.flags, true);
-    this.#view.setInt32(at + 12, open.backingId, true);
+    // backing_id, for FOPEN.PASSTHROUGH.
+    this.#view.setInt32(at + 12, 0, true);
   }
 
   #words(first: number, second: number): void {

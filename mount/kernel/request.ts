@@ -4,6 +4,7 @@
  * allocate for anything but names and views of data. Little-endian hosts only (device.ts checks).
  */
 import { isUtf8 } from "node:buffer";
+import { allocatePageAligned } from "../../lib/libc.ts";
 import { OPCODE, type OpcodeName, REQUEST_BUFFER_BYTES, STRUCT_BYTES } from "./protocol.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -12,6 +13,8 @@ const NAMES = new Map<number, OpcodeName>(
 );
 const TWO_32 = 0x1_0000_0000;
 const HEADER_BYTES = STRUCT_BYTES.in_header;
+/** Where the data of a WRITE begins. */
+const WRITE_DATA_OFFSET = HEADER_BYTES + STRUCT_BYTES.write_in;
 
 /** Reusable: `load` makes it the next message; whatever it handed out before is then overwritten. */
 export class Request {
@@ -32,7 +35,7 @@ export class Request {
   bodyEnd = 0;
 
   constructor(sizeBytes: number = REQUEST_BUFFER_BYTES) {
-    this.buffer = Buffer.alloc(sizeBytes);
+    this.buffer = allocatePageAligned(WRITE_DATA_OFFSET, sizeBytes - WRITE_DATA_OFFSET);
     this.#view = new DataView(this.buffer.buffer, this.buffer.byteOffset, sizeBytes);
   }
 

@@ -1,6 +1,7 @@
 /** GETATTR, SETATTR: stat(2), chmod(2), chown(2), utimensat(2), truncate(2) and ftruncate(2). */
-import type { AttributeChange, Node } from "../../lib/node.ts";
+import { type AttributeChange, FileType, type Node } from "../../lib/node.ts";
 import { PosixError } from "../../schema/errors.ts";
+import type { FileId } from "../../schema/ids.ts";
 import { decodeGetattr, decodeSetattr, type SetattrBody } from "../kernel/decode-attributes.ts";
 import { FATTR } from "../kernel/protocol.ts";
 import type { Reply } from "../kernel/reply.ts";
@@ -10,6 +11,7 @@ import { isControlNodeid } from "../node-ids.ts";
 import type { FileHandle } from "../open-handle.ts";
 import { modeWithoutPrivileges } from "../privileges.ts";
 import type { RequestActor } from "../request-actor.ts";
+import { noKnowledge } from "../seen-check.ts";
 import type { Session } from "../session.ts";
 
 const PERMISSION_BITS = 0o7777;
@@ -21,6 +23,7 @@ export function getattr(session: Session, request: Request, reply: Reply): boole
   const handle = fh === undefined ? undefined : session.handles.get(fh);
   const node = handle?.kind === "file" ? session.fileOf(handle).node() : session.nodeOf(nodeid);
   reply.attributes(session.attributesOf(node), TTL_SECONDS);
+  session.settled.gaveAttributes(request.pid, nodeid);
   return true;
 }
 
@@ -32,7 +35,7 @@ function getControlAttributes(
 ): boolean {
   const { attributes } = session.view;
   const handle = fh === undefined ? undefined : session.handles.get(fh);
-  if (handle?.kind === "control") session.control.attributesOf(handle.snapshot, attributes);
+  if (handle?.kind === "control") session.control.attributesOf(handle.open, attributes);
   else session.control.attributes(nodeid, attributes);
   reply.attributes(attributes, CONTROL_TTL_SECONDS);
   return true;
@@ -61,7 +64,9 @@ interface Setting {
 function change({ session, nodeid, body, handle, actor }: Setting): Node {
   const truncatesHandle = handle !== undefined && (body.valid & FATTR.SIZE) !== 0;
   if (truncatesHandle) {
-    session.fileOf(handle).truncate(body.size, actor);
+    const file = session.fileOf(handle);
+    session.requireSeen(handle, file, nodeid, actor);
+    file.truncate(body.size, actor);
     handle.actor = actor;
     handle.wrote = true;
   }
@@ -74,8 +79,31 @@ function change({ session, nodeid, body, handle, actor }: Setting): Node {
     if (mode !== undefined) asked.mode = mode;
   }
   if (truncatesHandle && Object.keys(asked).length === 0) return session.fileOf(handle).node();
+  const node = currentNode(session, nodeid, handle);
+  const { fileId } = node;
+  // Who changes the mode of what was lent stays its owner.
+  if (asked.mode !== undefined) Object.assign(asked, { ...session.view.borrowerOf(node), ...asked });
+  if (asked.size !== undefined) return truncateByPath({ session, nodeid, actor }, fileId, asked);
   // With nothing to change, as in chown(path, -1, -1), only the ctime moves.
-  return session.worktree.setAttributes(currentNode(session, nodeid, handle).fileId, asked, actor);
+  return session.tree.setAttributes(fileId, asked, actor);
+}
+
+/** truncate(2), with whatever else is to change. */
+function truncateByPath(
+  { session, nodeid, actor }: Pick<Setting, "session" | "nodeid" | "actor">,
+  fileId: FileId,
+  asked: AttributeChange,
+): Node {
+  const isFile = (session.nodeOf(nodeid).mode & FileType.mask) === FileType.file;
+  if (!isFile) return session.tree.setAttributes(fileId, asked, actor);
+  const file = session.tree.open(fileId);
+  try {
+    session.requireSeen(noKnowledge(actor.pid), file, nodeid, actor);
+    return session.tree.setAttributes(fileId, asked, actor);
+  } finally {
+    session.seen.saved(file);
+    file.release(actor);
+  }
 }
 
 function currentNode(session: Session, nodeid: number, handle: FileHandle | undefined): Node {

@@ -17,6 +17,7 @@ export function copyFileRange(session: Session, request: Request, reply: Reply):
   const handle = session.fileHandle(targetFh);
   const target = session.fileOf(handle);
   const actor = session.actor(request);
+  session.requireSeen(handle, target, handle.nodeid, actor);
   chunk ??= Buffer.allocUnsafeSlow(CHUNK_BYTES);
   const wanted = Math.min(length, MAX_BYTES, Math.max(0, source.size - offset));
   let copied = 0;

@@ -5,6 +5,7 @@ import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
 import { newName } from "../names.ts";
 import { addHandle, OPEN } from "../open-files.ts";
+import { noKnowledge } from "../seen-check.ts";
 import type { Session } from "../session.ts";
 
 const S_IFREG = 0o100000;
@@ -12,19 +13,23 @@ const PERMISSION_BITS = 0o7777;
 
 export function create(session: Session, request: Request, reply: Reply): boolean {
   const { name: given, nameBytes, flags, mode } = decodeCreate(request);
+  session.requireHandle();
   const name = newName(session, request.nodeid, given, nameBytes);
   const parent = session.nodeIds.fileIdOf(request.nodeid);
   const actor = session.actor(request);
   const file = createOrExplain();
   const entry = session.entryOf(file.node());
-  const opened = { nodeid: entry.nodeid, file, flags, actor, wrote: true, fresh: false };
+  const tracked = file.state === "tracked";
+  if (tracked) session.seen.created(file, session.tree.pathOf(file.node()), actor);
+  const knowledge = noKnowledge(tracked ? actor.pid : 0);
+  const opened = { nodeid: entry.nodeid, file, flags, actor, knowledge, wrote: true, fresh: false };
   reply.create(entry, addHandle(session, opened));
   session.nodeIds.remember(entry.nodeid);
   return true;
 
   function createOrExplain() {
     try {
-      return session.worktree.create(parent, name, S_IFREG | (mode & PERMISSION_BITS), actor);
+      return session.tree.create(parent, name, S_IFREG | (mode & PERMISSION_BITS), actor);
     } catch (error) {
       // Another mount made it since this kernel looked: ESTALE makes the kernel look again and open what is there.
       const raced = error instanceof PosixError && error.code === "EEXIST" && (flags & OPEN.exclusive) === 0;

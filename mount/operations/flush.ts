@@ -2,11 +2,13 @@
  * FLUSH, FSYNC, FSYNCDIR, SYNCFS: the points at which a draft is committed: close(2), fsync(2), fdatasync(2). What a
  * commit is refused with is what the caller gets.
  */
-import type { OpenFile } from "../../lib/worktree/open-file.ts";
+import type { TreeFile } from "../../lib/book-tree.ts";
+import { Deferred } from "../../lib/errands.ts";
+import type { Actor } from "../../lib/node.ts";
 import { decodeFlush, decodeFsync } from "../kernel/decode-open-files.ts";
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
-import { saverOf } from "../open-files.ts";
+import { isOpenElsewhere, saverOf } from "../open-files.ts";
 import type { FileHandle } from "../open-handle.ts";
 import { hasOpen } from "../process-descriptors.ts";
 import type { RequestActor } from "../request-actor.ts";
@@ -23,14 +25,14 @@ export function fsync(session: Session, request: Request, reply: Reply): boolean
 
 /** fsync(2) of a directory: what was made, removed and renamed in it is durable. */
 export function fsyncdir(session: Session, _request: Request, reply: Reply): boolean {
-  if (!session.readOnly) session.worktree.sync();
+  if (!session.readOnly) session.tree.sync();
   reply.ok();
   return true;
 }
 
 /** syncfs(2). */
 export function syncfs(session: Session, _request: Request, reply: Reply): boolean {
-  if (!session.readOnly) session.worktree.sync();
+  if (!session.readOnly) session.tree.sync();
   reply.ok();
   return true;
 }
@@ -44,7 +46,13 @@ interface Commit {
 }
 
 function commit({ session, request, reply, fh, durable }: Commit): boolean {
+  let dropped: object | undefined;
   const handle = session.handles.get(fh);
+  if (handle.kind === "file" && !handle.writable && !durable) {
+    session.seen.lastReads.meetThread(handle.actor.tid);
+    reply.ok();
+    return true;
+  }
   if (handle.kind === "file" && !session.readOnly && (handle.writable || durable)) {
     const file = session.fileOf(handle);
     const actor = committerOf(session, handle, request);
@@ -54,7 +62,18 @@ function commit({ session, request, reply, fh, durable }: Commit): boolean {
       reply.ok();
       return true;
     }
-    const outcome = file.commit(saverOf(handle, actor), { durable });
+    if (handle.wrote && file.state !== "tracked") refuseDisplaced(session, handle, actor);
+    const hasNoWork = durable
+      ? session.seen.isOthersDraft(handle, file, actor.pid)
+      : session.seen.isOthersWork(file);
+    if (!handle.wrote && hasNoWork) {
+      if (durable) session.tree.sync();
+      reply.ok();
+      return true;
+    }
+    const outcome = save(session, handle, saverOf(handle, actor), durable);
+    if (outcome === "committed" && isOpenElsewhere(session, file, handle.nodeid, handle.actor.tid))
+      dropped = session.dropPages(handle.nodeid);
     // The book tells of commits; scratch has none.
     if (outcome === "unchanged" && handle.wrote)
       session.tellSiblings({ type: "content", fileId: file.fileId });
@@ -64,7 +83,33 @@ function commit({ session, request, reply, fh, durable }: Commit): boolean {
     if (outcome === "unchanged" && handle.writable) actor.capture();
   }
   reply.ok();
-  return session.parked.afterDelivery(request, reply, "all");
+  return session.parked.afterDelivery(request, reply, "all", dropped);
+}
+
+/** What was written before another file took its path would be lost. @throws PfsError CONFLICT, once; Deferred */
+function refuseDisplaced({ seen, check, deferred }: Session, handle: FileHandle, actor: RequestActor): void {
+  const { mayDefer } = deferred;
+  try {
+    seen.refuseDisplaced(handle, handle.file, { check, actor, operation: "update", mayDefer });
+  } catch (error) {
+    handle.wrote = error instanceof Deferred;
+    throw error;
+  }
+}
+
+/** Commits; whoever wrote knows the new version. */
+function save(
+  session: Session,
+  handle: FileHandle,
+  saver: Actor,
+  durable: boolean,
+): "committed" | "unchanged" {
+  const { file } = handle;
+  try {
+    return file.commit(saver, { durable, mayDefer: session.deferred.mayDefer });
+  } finally {
+    session.seen.saved(file);
+  }
 }
 
 /**
@@ -72,7 +117,7 @@ function commit({ session, request, reply, fh, durable }: Commit): boolean {
  * close is not the end of anything: committed, it would be a version without a byte. The last close (RELEASE) commits
  * what no later FLUSH does. Only an empty draft is worth the look at the process (some 50 µs).
  */
-function isRedirection(file: OpenFile, request: Request): boolean {
+function isRedirection(file: TreeFile, request: Request): boolean {
   return file.dirty && file.size === 0 && hasOpen(request.pid, file.fileId);
 }
 

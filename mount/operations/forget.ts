@@ -16,7 +16,10 @@ export function batchForget(session: Session, request: Request, _reply: Reply): 
 }
 
 function forgetNode(session: Session, nodeid: number, count: number): void {
-  if (isControlNodeid(nodeid)) return;
+  if (isControlNodeid(nodeid)) {
+    session.control.forget(nodeid, count);
+    return;
+  }
   const fileId = session.nodeIds.forget(nodeid, count);
   if (fileId !== undefined) session.forgetFile(fileId);
 }

@@ -7,9 +7,7 @@ import type { Request } from "../kernel/request.ts";
 import type { Session } from "../session.ts";
 
 export function init(session: Session, request: Request, reply: Reply): boolean {
-  // The kernel lets no open of a passthrough file see other bytes than the first, so that a change by somebody else
-  // would stay unseen (C1) and an open for writing would fail.
-  const outcome = negotiate(decodeInit(request), { passthrough: false });
+  const outcome = negotiate(decodeInit(request));
   if (outcome.kind === "refused") {
     session.fault(new Error(outcome.reason), "INIT");
     reply.error(Errno.EPROTO);

@@ -13,6 +13,6 @@ export function link(session: Session, request: Request, reply: Reply): boolean 
   if (isControlNodeid(nodeid)) throw new PosixError("EPERM", "A control file has one name.");
   const parent = session.nodeIds.fileIdOf(request.nodeid);
   const fileId = session.nodeIds.fileIdOf(nodeid);
-  session.answerEntry(reply, session.worktree.link(fileId, parent, name, session.actor(request)));
+  session.answerEntry(reply, session.tree.link(fileId, parent, name, session.actor(request)));
   return true;
 }

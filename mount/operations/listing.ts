@@ -2,9 +2,10 @@
  * OPENDIR, READDIR, READDIRPLUS, RELEASEDIR: directory listings. Stateless: a listing goes on after the cookie that the
  * kernel names, so that opendir needs no answer where the kernel can do without (and then it caches listings).
  */
-import { Errno, PosixError } from "../../schema/errors.ts";
+import { Errno } from "../../schema/errors.ts";
 import type { FileId } from "../../schema/ids.ts";
-import { CONTROL_NAME, CONTROL_NODEID } from "../control/control-tree.ts";
+import { CONTROL_NODEID } from "../control/control-nodes.ts";
+import { CONTROL_NAME } from "../control/control-tree.ts";
 import { decodeRead } from "../kernel/decode-open-files.ts";
 import { DIRENT_TYPE, FOPEN, ROOT_NODEID } from "../kernel/protocol.ts";
 import type { DirectoryRecord, Reply } from "../kernel/reply.ts";
@@ -20,7 +21,7 @@ const record: DirectoryRecord = { name: "", ino: 0, type: 0, nextOffset: 0 };
 
 export function opendir(session: Session, _request: Request, reply: Reply): boolean {
   if (session.features?.noOpendir) reply.error(Errno.ENOSYS);
-  else reply.open({ fh: 0, flags: FOPEN.CACHE_DIR | FOPEN.KEEP_CACHE, backingId: 0 });
+  else reply.open({ fh: 0, flags: FOPEN.CACHE_DIR | FOPEN.KEEP_CACHE });
   return true;
 }
 
@@ -55,9 +56,9 @@ interface Listing {
 
 function listDirectory(listing: Listing, offset: number): void {
   const { session, nodeid, reply, plus } = listing;
-  const { worktree, nodeIds } = session;
+  const { tree, nodeIds } = session;
   const directory = nodeIds.fileIdOf(nodeid);
-  if (!addDots(listing, offset, directory, () => worktree.parentOf(directory) ?? directory)) return;
+  if (!addDots(listing, offset, directory, () => tree.parentOf(directory) ?? directory)) return;
   if (nodeid === ROOT_NODEID && offset < COOKIE_CONTROL) {
     if (
       !addPlain(listing, {
@@ -69,7 +70,7 @@ function listDirectory(listing: Listing, offset: number): void {
     )
       return;
   }
-  worktree.list(directory, offset <= COOKIE_CONTROL ? 0 : offset, (name, node, cookie) => {
+  tree.list(directory, offset <= COOKIE_CONTROL ? 0 : offset, (name, node, cookie) => {
     record.name = name;
     record.ino = node.fileId;
     record.type = node.mode >>> TYPE_SHIFT;
@@ -83,9 +84,10 @@ function listDirectory(listing: Listing, offset: number): void {
 }
 
 function listControl(listing: Listing, offset: number): void {
-  if (listing.nodeid !== CONTROL_NODEID) throw new PosixError("ENOTDIR");
-  if (!addDots(listing, offset, CONTROL_NODEID, () => listing.session.worktree.rootId)) return;
-  for (const { name, ino, type, nextOffset } of listing.session.control.list(offset)) {
+  const { control, tree } = listing.session;
+  const { self, parent } = control.inodes(listing.nodeid);
+  if (!addDots(listing, offset, self, () => (parent === ROOT_NODEID ? tree.rootId : parent))) return;
+  for (const { name, ino, type, nextOffset } of control.list(listing.nodeid, offset)) {
     if (!addPlain(listing, { name, ino, type, cookie: nextOffset })) return;
   }
 }

@@ -9,7 +9,7 @@ import type { Session } from "../session.ts";
 const [SEEK_DATA, SEEK_HOLE] = [3, 4];
 
 export function statfs(session: Session, _request: Request, reply: Reply): boolean {
-  const space = session.worktree.space();
+  const space = session.tree.space();
   reply.statfs({
     blocks: space.blocks,
     bfree: space.blocksFree,
@@ -28,7 +28,9 @@ export function fallocate(session: Session, request: Request, reply: Reply): boo
   const { fh, mode, offset, length } = decodeFallocate(request);
   const handle = session.fileHandle(fh);
   const actor = session.actor(request);
-  session.fileOf(handle).allocate(mode, offset, length, actor);
+  const file = session.fileOf(handle);
+  session.requireSeen(handle, file, handle.nodeid, actor);
+  file.allocate(mode, offset, length, actor);
   handle.actor = actor;
   handle.wrote = true;
   reply.ok();
@@ -40,7 +42,7 @@ export function lseek(session: Session, request: Request, reply: Reply): boolean
   if (whence !== SEEK_DATA && whence !== SEEK_HOLE) throw new PosixError("EINVAL");
   const handle = session.handles.get(fh);
   if (handle.kind === "file") reply.lseek(session.fileOf(handle).seek(offset, whence));
-  else reply.lseek(seekInFull(handle.snapshot.content.length, offset, whence));
+  else reply.lseek(seekInFull(handle.open.content.sizeBytes, offset, whence));
   return true;
 }
 

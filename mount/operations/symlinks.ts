@@ -1,5 +1,4 @@
 /** SYMLINK, READLINK. */
-import { PosixError } from "../../schema/errors.ts";
 import { decodeSymlink } from "../kernel/decode-names.ts";
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
@@ -13,12 +12,12 @@ export function symlink(session: Session, request: Request, reply: Reply): boole
   const parent = session.nodeIds.fileIdOf(request.nodeid);
   // The book may keep the target; the request's buffer is about to hold the next request.
   const kept = Uint8Array.prototype.slice.call(target);
-  session.answerEntry(reply, session.worktree.makeSymlink(parent, name, kept, session.actor(request)));
+  session.answerEntry(reply, session.tree.makeSymlink(parent, name, kept, session.actor(request)));
   return true;
 }
 
 export function readlink(session: Session, request: Request, reply: Reply): boolean {
-  if (isControlNodeid(request.nodeid)) throw new PosixError("EINVAL");
-  reply.bytes(session.worktree.readSymlink(session.nodeIds.fileIdOf(request.nodeid)));
+  if (isControlNodeid(request.nodeid)) reply.bytes(session.control.target(request.nodeid));
+  else reply.bytes(session.tree.readSymlink(session.nodeIds.fileIdOf(request.nodeid)));
   return true;
 }

@@ -16,11 +16,14 @@ export function write(session: Session, request: Request, reply: Reply): boolean
   const file = session.fileOf(handle);
   const writeback = (writeFlags & WRITE_FLAG.CACHE) !== 0;
   const actor = writeback ? handle.actor : writerOf(session, handle, request);
-  // Where the file ends is ours to say: this kernel may not know yet what another mount has appended.
-  const appends = !writeback && (flags & OPEN.append) !== 0 && offset < file.size;
+  // Where the file ends is ours to say: this kernel may not know yet what another mount has appended, or cut off.
+  const appends = !writeback && (flags & OPEN.append) !== 0 && offset !== file.size;
+  session.requireSeen(handle, file, handle.nodeid, actor);
   file.write(appends ? file.size : offset, data, actor);
+  if (writeback) session.seen.wroteThroughMapping(file);
   handle.wrote = true;
-  if (appends) session.refreshPages(handle.nodeid);
+  // The kernel has dropped its pages before it asked; others may have made it read them again since.
+  if (appends || (handle.direct && file.isShared)) session.refreshPages(handle.nodeid);
   if (writeFlags & WRITE_FLAG.KILL_SUIDGID) dropPrivileges(session, file, actor);
   reply.write(data.length);
   return true;

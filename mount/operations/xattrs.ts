@@ -1,5 +1,8 @@
 /** GETXATTR, SETXATTR, LISTXATTR, REMOVEXATTR: extended attributes. */
+
 import { Errno, PosixError } from "../../schema/errors.ts";
+import { type BlobHash, type FileId, isBlobHash } from "../../schema/ids.ts";
+import { splitXattrName, xattrNameBytes } from "../../schema/xattr-name.ts";
 import {
   decodeGetxattr,
   decodeListxattr,
@@ -16,13 +19,16 @@ import type { Session } from "../session.ts";
 const [XATTR_CREATE, XATTR_REPLACE] = [1, 2];
 /** Names with this prefix have a meaning to the kernel (ACLs) that nobody would enforce here. */
 const SYSTEM = "system.";
+/** Ends each name of a list. */
+const END = Buffer.from([0]);
 
 export function getxattr(session: Session, request: Request, reply: Reply): boolean {
   const { name, size } = decodeGetxattr(request);
-  if (name?.startsWith(SYSTEM)) reply.error(Errno.EOPNOTSUPP);
-  else if (name === undefined || isControlNodeid(request.nodeid)) reply.error(Errno.ENODATA);
+  if (name.startsWith(SYSTEM)) reply.error(Errno.EOPNOTSUPP);
+  else if (isControlNodeid(request.nodeid)) reply.error(Errno.ENODATA);
   else {
-    const value = session.worktree.getXattr(session.nodeIds.fileIdOf(request.nodeid), name);
+    const fileId = session.nodeIds.fileIdOf(request.nodeid);
+    const value = name === EXPECT ? expectation(session, fileId) : session.tree.getXattr(fileId, name);
     if (value === undefined) reply.error(Errno.ENODATA);
     else answer(reply, value, size);
   }
@@ -33,10 +39,10 @@ export function listxattr(session: Session, request: Request, reply: Reply): boo
   const { size } = decodeListxattr(request);
   const names = isControlNodeid(request.nodeid)
     ? []
-    : session.worktree.listXattrs(session.nodeIds.fileIdOf(request.nodeid));
+    : session.tree.listXattrs(session.nodeIds.fileIdOf(request.nodeid));
   const hidesTrusted = names.some(isTrusted) && !rightsOf(request.pid).seesTrusted;
   const seen = hidesTrusted ? names.filter((name) => !isTrusted(name)) : names;
-  answer(reply, Buffer.from(seen.map((name) => `${name}\0`).join("")), size);
+  answer(reply, Buffer.concat(seen.flatMap((name) => [xattrNameBytes(name), END])), size);
   return true;
 }
 
@@ -46,7 +52,12 @@ export function setxattr(session: Session, request: Request, reply: Reply): bool
   const wishes = { create: (flags & XATTR_CREATE) !== 0, replace: (flags & XATTR_REPLACE) !== 0 };
   // The book may keep the value; the request's buffer is about to hold the next request.
   const kept = Uint8Array.prototype.slice.call(value);
-  session.worktree.setXattr(fileId, known(name), kept, wishes, session.actor(request));
+  if (name === EXPECT) {
+    session.seen.expect(trackedId(session, request.nodeid), parseExpectation(value));
+    reply.ok();
+    return true;
+  }
+  session.tree.setXattr(fileId, known(name), kept, wishes, session.actor(request));
   reply.ok();
   return true;
 }
@@ -54,14 +65,44 @@ export function setxattr(session: Session, request: Request, reply: Reply): bool
 export function removexattr(session: Session, request: Request, reply: Reply): boolean {
   const { name } = decodeRemovexattr(request);
   const fileId = changeable(session, request);
-  session.worktree.removeXattr(fileId, known(name), session.actor(request));
+  if (name === EXPECT) {
+    if (session.seen.expectation(fileId) === undefined) throw new PosixError("ENODATA");
+    session.seen.expect(fileId, undefined);
+    reply.ok();
+    return true;
+  }
+  session.tree.removeXattr(fileId, known(name), session.actor(request));
   reply.ok();
   return true;
 }
 
+/** The version that a file must have for its next change. */
+const EXPECT = "user.pfs.expect";
+const ABSENT = "absent";
+
+function expectation(session: Session, fileId: FileId): Uint8Array | undefined {
+  const expected = session.seen.expectation(fileId);
+  return expected === undefined ? undefined : Buffer.from(expected ?? ABSENT);
+}
+
+/** @throws PosixError EOPNOTSUPP for what is no file of the book */
+function trackedId(session: Session, nodeid: number): FileId {
+  const { tracked, fileId } = session.nodeOf(nodeid);
+  if (!tracked) throw new PosixError("EOPNOTSUPP", "Only files of the book have versions.");
+  return fileId;
+}
+
+/** @throws PosixError EINVAL */
+function parseExpectation(value: Uint8Array): BlobHash | null {
+  const text = Buffer.from(value).toString("latin1");
+  if (text === ABSENT) return null;
+  if (!isBlobHash(text)) throw new PosixError("EINVAL", `${EXPECT} takes a hash of 64 digits, or ${ABSENT}.`);
+  return text;
+}
+
 /** Names that only the machine's administrators see. Source: xattr(7) */
 function isTrusted(name: string): boolean {
-  return name.startsWith("trusted.");
+  return splitXattrName(name)?.[0] === "trusted";
 }
 
 function changeable(session: Session, request: Request) {
@@ -71,8 +112,8 @@ function changeable(session: Session, request: Request) {
 }
 
 /** @throws PosixError EOPNOTSUPP */
-function known(name: string | undefined): string {
-  if (name === undefined || name.startsWith(SYSTEM)) throw new PosixError("EOPNOTSUPP");
+function known(name: string): string {
+  if (name.startsWith(SYSTEM)) throw new PosixError("EOPNOTSUPP");
   return name;
 }
 

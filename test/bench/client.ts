@@ -8,10 +8,12 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   rmSync,
   statSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -19,6 +21,8 @@ import { join } from "node:path";
 const LESSON_BYTES = 15_000;
 const MIB = 1024 * 1024;
 const LARGE_MIB = 1024;
+const PLAN_ROUNDS = 15;
+const PLAN_CHANGES = 10;
 
 function lessons(directory: string): string[] {
   const found: string[] = [];
@@ -106,6 +110,18 @@ function write(directory: string): Record<string, number> {
   return { createWriteClose: median(create), rewriteClose: rewrite, unlink: median(unlink) };
 }
 
+/** Appends to each lesson once, as a program that opens, writes and closes it. */
+function copyUp(directory: string): Record<string, number> {
+  const samples = Float64Array.from(lessons(join(directory, "content")), (path) => {
+    const start = process.hrtime.bigint();
+    const fd = openSync(path, "a");
+    writeSync(fd, "Another sentence.\n");
+    closeSync(fd);
+    return Number(process.hrtime.bigint() - start) / 1000;
+  });
+  return { copyUp: median(samples) };
+}
+
 /** Sequential throughput of one large file, MiB per second. */
 function large(directory: string): Record<string, number> {
   const path = join(directory, "static", "img", "large.bin");
@@ -133,7 +149,45 @@ function large(directory: string): Record<string, number> {
   return { writeMiBs: LARGE_MIB / writeSeconds, readMiBs: LARGE_MIB / (readSeconds[1] as number) };
 }
 
-const measurements: Record<string, (directory: string) => Record<string, number>> = { small, write, large };
+/** Of each of several rounds of ten changed files: microseconds of reading `.pfs/manifest.hash` and `.pfs/plan/<hash>`. */
+function plans(directory: string): Record<string, number> {
+  const files = lessons(join(directory, "content"));
+  const read = (path: string): { us: number; text: string } => {
+    const start = process.hrtime.bigint();
+    const text = readFileSync(join(directory, ".pfs", path), "utf8");
+    return { us: Number(process.hrtime.bigint() - start) / 1000, text };
+  };
+  let built = read("manifest.hash").text.trim();
+  let changes = 0;
+  const change = (count: number): void => {
+    for (let index = 0; index < count; index++) {
+      const path = files[Math.floor((index * files.length) / count)] as string;
+      writeFileSync(path, `# Changed ${++changes}\n`);
+    }
+  };
+  const samples: Record<string, number[]> = { unchanged: [], afterOne: [], plan: [], planFirst: [] };
+  for (let round = 0; round < PLAN_ROUNDS; round++) {
+    change(PLAN_CHANGES);
+    const first = read(`plan/${built}`);
+    samples.planFirst?.push(first.us);
+    if (JSON.parse(first.text).files.length !== PLAN_CHANGES) throw new Error(first.text.slice(0, 1000));
+    samples.plan?.push(read(`plan/${built}`).us);
+    change(1);
+    const after = read("manifest.hash");
+    samples.afterOne?.push(after.us);
+    samples.unchanged?.push(read("manifest.hash").us);
+    built = after.text.trim();
+  }
+  return Object.fromEntries(Object.entries(samples).map(([key, us]) => [key, median(Float64Array.from(us))]));
+}
+
+const measurements: Record<string, (directory: string) => Record<string, number>> = {
+  small,
+  write,
+  copyUp,
+  large,
+  plans,
+};
 const [name = "", directory = ""] = process.argv.slice(2);
 const chosen = measurements[name];
 if (chosen === undefined)

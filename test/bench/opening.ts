@@ -49,7 +49,11 @@ export async function measureOpening(work: string): Promise<Figure[]> {
   // The daemon that mounts runs already: what is measured is the opening of the book, as `pfs mount` asks for it.
   const idle = join(work, "idle");
   mkdirSync(idle);
-  pfs(store, "mount", "bench", idle, "-o", "agent=bench");
+  // Started for the second time: the first start of a checkout compiles its sources, and holds the compiler.
+  for (const isFirst of [true, false]) {
+    pfs(store, "mount", "bench", idle, "-o", "agent=bench");
+    if (isFirst) stopPfs(store);
+  }
   pfs(store, "umount", idle);
   const request = [
     "--silent",
@@ -59,22 +63,34 @@ export async function measureOpening(work: string): Promise<Figure[]> {
     "-H",
     "content-type: application/json",
   ];
-  const body = JSON.stringify({ book: "bench", directory, options: "agent=bench" });
-  const start = performance.now();
-  execFileSync("curl", [...request, "-d", body, "http://pfsd/mounts"], { stdio: "ignore" });
-  const names = readdirSync(directory);
-  const openedMs = performance.now() - start;
-  if (!names.includes("content")) throw new Error(`the root lists ${names.join(", ")}`);
+  const open = (at: string, options: string): number => {
+    const body = JSON.stringify({ book: "bench", directory: at, options });
+    const start = performance.now();
+    execFileSync("curl", [...request, "-d", body, "http://pfsd/mounts"], { stdio: "ignore" });
+    const names = readdirSync(at);
+    const openedMs = performance.now() - start;
+    if (!names.includes("content")) throw new Error(`the root lists ${names.join(", ")}`);
+    return openedMs;
+  };
+  const openedMs = open(directory, "agent=bench");
   runPinned("find", directory, "-type", "f", "-newermt", "2100-01-01");
   const status = execFileSync(process.execPath, [PFS, "--store", store, "status", "--json"], {
     encoding: "utf8",
   });
   const memory = residentMiB(JSON.parse(status).pid);
+  // Into the midst of its history.
+  const pastMs = open(idle, "agent=bench,at=50000");
   stopPfs(store);
   return [
     {
       title: "book of 100,000 files: from the mount's start to the first `ls` of the root",
       value: openedMs,
+      unit: "ms",
+      limit: 100,
+    },
+    {
+      title: "the same, as it was at half of its log (`at=50000`)",
+      value: pastMs,
       unit: "ms",
       limit: 100,
     },

@@ -2,15 +2,13 @@
  * What is measured: the native file system, its peers, and pfs, each showing a tree of the same files. Every target cleans up after
  * itself. Needs root, for mounting.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 
 /** Everything measured runs on this core: the client, and the server if there is one. */
 const CORE = "1";
 const PFS = new URL("../../bin/pfs.js", import.meta.url).pathname;
-const START_TIMEOUT_MS = 20_000;
 
 export interface Target {
   readonly name: string;
@@ -54,63 +52,21 @@ export function startPeer(
   return { name: kind, directory, stop: () => void execFileSync("umount", [directory]) };
 }
 
-export interface PfsTarget extends Target {
-  readonly pid: number;
-  /** Milliseconds that the import of the book took, the program's start included. */
-  readonly importMs: number;
-}
-
-export async function startPfs(book: string, work: string): Promise<PfsTarget> {
+export function startPfs(book: string, work: string): Target {
   const store = join(work, "pfs", "store");
   const directory = join(work, "pfs", "mount");
   mkdirSync(directory, { recursive: true });
   runPinned(process.execPath, PFS, "--store", store, "init", "bench", "--schema", "any");
-  const started = performance.now();
   execFileSync(process.execPath, [PFS, "--store", store, "import", "bench", book], { stdio: "ignore" });
-  const importMs = performance.now() - started;
-  const daemon = await mountPfs(store, directory);
-  return {
-    name: "pfs",
-    directory,
-    pid: daemon.pid as number,
-    importMs,
-    stop: () => endDaemon(daemon, directory),
-  };
-}
-
-/** Not with `pfs stop`: that waits for the process to be gone, which it is only once this one, its parent, may look. */
-function endDaemon(daemon: ChildProcess, directory: string): void {
-  daemon.kill("SIGTERM");
-  while (readFileSync("/proc/self/mountinfo", "utf8").includes(` ${directory} `)) {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-  }
+  mountPfs(store, directory);
+  return { name: "pfs", directory, stop: () => stopPfs(store) };
 }
 
 export function stopPfs(store: string): void {
   execFileSync(process.execPath, [PFS, "--store", store, "stop"], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** Starts a daemon in the foreground that serves book `bench`, and waits until the directory answers. */
-export async function mountPfs(store: string, directory: string): Promise<ChildProcess> {
-  const args = [
-    "-c",
-    CORE,
-    process.execPath,
-    PFS,
-    "--store",
-    store,
-    "mount",
-    "-f",
-    "bench",
-    directory,
-    "-o",
-    "agent=bench",
-  ];
-  const daemon = spawn("taskset", args, { stdio: ["ignore", "ignore", "inherit"] });
-  const until = performance.now() + START_TIMEOUT_MS;
-  while (!readFileSync("/proc/self/mountinfo", "utf8").includes(` ${directory} `)) {
-    if (daemon.exitCode !== null || performance.now() > until) throw new Error("pfs did not mount the book");
-    await delay(2);
-  }
-  return daemon;
+/** Mounts book `bench` as its users do: with a daemon in the background, which is pinned as what starts it. */
+export function mountPfs(store: string, directory: string): void {
+  runPinned(process.execPath, PFS, "--store", store, "mount", "bench", directory, "-o", "agent=bench");
 }

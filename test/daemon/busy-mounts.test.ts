@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { stat } from "node:fs/promises";
+import { stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { mountState } from "../../mount/kernel/mount-table.ts";
@@ -35,6 +35,24 @@ test("a mount in use is not unmounted, and who uses it is said; lazily it is", (
     });
     await pfs("mount", "my-book", dir);
     await stat(join(dir, LESSON));
+  }));
+
+test("no book is mounted inside another, where it would go with the name that it is on", () =>
+  withPlace(async ({ pfs, run, dir, top }) => {
+    await pfs("import", "my-book", SAMPLE);
+    await pfs("mount", "my-book", dir);
+    await symlink(join(dir, "content"), join(top, "link"));
+    for (const inner of [join(dir, "content"), join(top, "link")]) {
+      const { code, stderr } = await run("mount", "my-book", inner);
+      assert.deepEqual(
+        [code, stderr.includes(`: it is in a book, which is mounted at ${dir}.\n`)],
+        [1, true],
+        stderr,
+      );
+    }
+    await stat(join(dir, LESSON));
+    await pfs("umount", dir);
+    assert.equal(await mountState(dir), "none");
   }));
 
 test("stop waits for a mount in use, says who uses it, and ends all the same", () =>

@@ -1,6 +1,7 @@
 // What the commands print and how they end: sentences for people, JSON for scripts, exit codes for shells.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -17,6 +18,12 @@ const COMMANDS = [
   "stop",
   "status",
   "log",
+  "conflicts",
+  "resolve",
+  "show",
+  "diff",
+  "restore",
+  "manifest",
   "validate",
   "verify",
 ];
@@ -35,6 +42,8 @@ test("--help names every command, each command's --help has its arguments, --ver
     const [mount, log] = await Promise.all([pfs("mount", "--help"), pfs("log", "--help")]);
     assert.match(mount, /^Usage: pfs mount \[options\] <book> <dir>\n/);
     assert.match(log, /Examples:\n {2}pfs log\n/);
+    assert.equal(await pfs("help", "log"), log);
+    assert.doesNotMatch(await pfs("verify", "--help"), /default: \[\]/);
     assert.match(await pfs("--version"), /^\d+\.\d+\.\d+\n$/);
     const nothing = await run();
     assert.equal(nothing.code, 2);
@@ -46,7 +55,8 @@ test("what is not understood ends with 2, what fails with 1, each with a sentenc
     await pfs("init", "my-book");
     const cases: [code: number, said: RegExp, ...args: string[]][] = [
       [2, /^pfs: unknown command 'statu'\n\(Did you mean status\?\)\n/, "statu"],
-      [2, /^pfs: missing required argument 'book'\n {2}`pfs --help`/, "init"],
+      [2, /^pfs: unknown command 'statu'\n\(Did you mean status\?\)\n/, "help", "statu"],
+      [2, /^pfs: missing required argument 'book'\n {2}`pfs init --help` says what it takes\.\n$/, "init"],
       [2, /^pfs: "My Book" is not a book id\.\n {2}A book id is 3 to 50 /, "init", "My Book"],
       [
         2,
@@ -59,12 +69,12 @@ test("what is not understood ends with 2, what fails with 1, each with a sentenc
       [2, /^pfs: The schema \.\/none\.json cannot be read: /, "init", "abc", "--schema", "./none.json"],
       [
         2,
-        /^pfs: The mount option "user=x" is not known\.\n {2}Known are agent=NAME/,
+        /^pfs: The mount option "colour=x" is not known\.\n {2}Known are agent=NAME/,
         "mount",
         "my-book",
         top,
         "-o",
-        "user=x",
+        "colour=x",
       ],
       [
         1,
@@ -86,7 +96,17 @@ test("what is not understood ends with 2, what fails with 1, each with a sentenc
         "--since",
         "noon",
       ],
+      [1, /^pfs: There is neither a book nor a directory nodir\.\n {2}`pfs ls` /, "validate", "nodir"],
+      [1, /^pfs: There is no directory .*nodir\.\n/, "validate", "./nodir"],
       [1, /^pfs: Cannot unmount .*: nothing is mounted there\.\n {2}`pfs status` /, "umount", top],
+      [
+        1,
+        /^pfs: Cannot mount .*: there is no such directory\.\n {2}Make it with `mkdir -p '\/.*\/no such dir'`\.\n$/,
+        "mount",
+        "my-book",
+        join(top, "no such dir"),
+      ],
+      [2, /^pfs: too many arguments for 'status'.* got 1: a\\u\{1\}b\.\n/, "status", "a\u0001b"],
     ];
     for (const [code, said, ...args] of cases) {
       const outcome = await run(...args);
@@ -120,6 +140,24 @@ test("R7: nothing mounts for `system` or for nobody, wherever the name comes fro
       assert.equal(code, 1);
       assert.match(stderr, /every change needs one who answers for it/);
     }
+    for (const name of [" x", "a\u0001b", "x".repeat(201)]) {
+      const named = { ...env, PFS_AGENT_ID: name };
+      for (const args of [
+        ["mount", "my-book", dir],
+        ["import", "my-book", dir],
+        ["import", "my-book", dir, "--agent", name],
+        ["mount", "my-book", dir, "-o", `agent=${name}`],
+      ]) {
+        const { code, stderr } = await execute(process.execPath, [PFS, ...args], named);
+        assert.deepEqual([code, /^pfs: The agent name /.test(stderr)], [2, true], "malformed, not refused");
+      }
+    }
+    for (const args of [
+      ["import", "my-book", dir, "--agent", ""],
+      ["mount", "my-book", dir, "-o", "agent="],
+    ]) {
+      assert.equal((await execute(process.execPath, [PFS, ...args], env)).code, 1);
+    }
     const named = { ...env, PFS_AGENT_ID: "claude-7" };
     const { stdout } = await execute(process.execPath, [PFS, "mount", "my-book", dir], named);
     assert.match(stdout, /agent claude-7\)/);
@@ -131,13 +169,17 @@ test("status, ls, log and verify with --json have the fields that scripts rely o
     const expectations = async (pid: number | null): Promise<void> => {
       const now = await status();
       assert.deepEqual(Object.keys(now).sort(), [
+        "config",
+        "conflicts",
         "drafts",
         "head",
+        "http",
         "mounts",
         "pid",
         "seq",
         "started_at",
         "store",
+        "sync",
         "version",
       ]);
       assert.equal(now.seq, 40);
@@ -159,7 +201,15 @@ test("status, ls, log and verify with --json have the fields that scripts rely o
     await pfs("mount", "my-book", dir, "-o", "ro,agent=alice");
     await expectations(1);
     assert.deepEqual((await status()).mounts, [
-      { directory: dir, book: "my-book", agent: "alice", options: "ro" },
+      {
+        directory: dir,
+        book: "my-book",
+        agent: "alice",
+        options: "ro",
+        user: null,
+        position: null,
+        position_time: null,
+      },
     ]);
     const stopped = jsonLines(await pfs("stop", "--json"));
     assert.deepEqual(Object.keys(stopped[0] ?? {}), ["store", "pid"]);
@@ -187,6 +237,36 @@ test("import takes all or nothing, says why, and shows no progress bar outside o
     assert.equal(again.code, 2);
     assert.match(again.stderr, /has the schema any, not strict\.\n/);
     assert.equal(await pfs("ls", "my-book"), "docs/01 intro.md\n");
+  }));
+
+test("import with a schema file holds what it says against the book's, with a daemon and without", () =>
+  withPlace(async ({ run, pfs, top, dir }) => {
+    const source = join(top, "source");
+    await mkdir(source);
+    await writeFile(join(source, "a.md"), "a");
+    const schema = (name: string, patterns: string[], more: object = {}): string => {
+      const file = join(top, `${name}.json`);
+      writeFileSync(file, JSON.stringify({ name: "mine", patterns, ...more }));
+      return file;
+    };
+    const first = schema("first", ["*.md"]);
+    await pfs("import", "my-book", source, "--schema", first);
+    for (const when of ["without a daemon", "with a daemon"]) {
+      await pfs("import", "my-book", source, "--schema", first);
+      await pfs("import", "my-book", source, "--schema", schema("same", ["*.md"], { symlinks: false }));
+      for (const other of [
+        schema("other", ["*.md", "*.txt"]),
+        schema("links", ["*.md"], { symlinks: true }),
+      ]) {
+        const refused = await run("import", "my-book", source, "--schema", other);
+        assert.equal(refused.code, 2, when);
+        assert.match(
+          refused.stderr,
+          /^pfs: The book my-book has another schema of the name mine than .*"\*\.md"/,
+        );
+      }
+      if (when === "without a daemon") await pfs("mount", "my-book", dir);
+    }
   }));
 
 test("what is read-only or odd comes through import and export as it was", () =>

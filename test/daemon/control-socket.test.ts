@@ -5,7 +5,7 @@ import { appendFile, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { execute, LESSON, PFS, PFSD, type Place, SAMPLE, withPlace } from "./harness.ts";
+import { execute, LESSON, PFSD, type Place, SAMPLE, withPlace } from "./harness.ts";
 
 /** Status and body of a request made with curl, run where the socket's name is short. */
 async function curl({ store }: Place, ...args: string[]): Promise<{ status: number; body: string }> {
@@ -47,7 +47,17 @@ test("curl makes a book, imports, mounts, reads the log, verifies, unmounts and 
         store,
         pid: daemon.pid,
         seq: 41,
-        mounts: [{ directory: dir, book: "my-book", agent: "alice", options: "rw" }],
+        mounts: [
+          {
+            directory: dir,
+            book: "my-book",
+            agent: "alice",
+            options: "rw",
+            position: null,
+            position_time: null,
+            user: null,
+          },
+        ],
       },
     );
     const log = lines((await curl(place, `http://pfsd/log?book=my-book&path=${LESSON}`)).body);
@@ -116,11 +126,35 @@ test("what is wrong with a request is answered with a code, a sentence and a sta
     assert.ok(routes.every(({ summary }: { summary: string }) => summary.length > 10));
   }));
 
-test("only the store's owner can reach the socket and the store", () =>
-  withPlace(async ({ start, store }) => {
-    await start(PFS, "up").until(/^Serving/);
+test("only the store's owner can reach the socket and the store; nothing in it is open to others, whatever it holds", () =>
+  withPlace(async ({ pfs, dir, store }) => {
+    await pfs("import", "my-book", SAMPLE);
+    await pfs("mount", "my-book", dir);
+    const lines = `umask 0 && cd ${dir} && head -c 300000 /dev/zero > static/img/large.png && echo scratch > x~ && mkdir .git && echo y > .git/y && exec 9> content/z~ && sleep 1 >&9`;
+    assert.equal((await execute("sh", ["-c", lines])).stderr, "");
+    await pfs("audit-head");
     assert.equal((await stat(join(store, "pfsd.sock"))).mode & 0o777, 0o600);
     assert.equal((await stat(store)).mode & 0o777, 0o700);
+    const found = await execute("find", [store, "-perm", "/077", "-printf", "%P %m\\n"]);
+    assert.deepEqual(found, { code: 0, stdout: "", stderr: "" });
+  }));
+
+test("input that is too large is refused, and the daemon goes on", () =>
+  withPlace(async (place) => {
+    const daemon = place.start(PFSD);
+    await daemon.until(/"started"/);
+    const large = join(place.top, "large");
+    await writeFile(large, `{"book": "${"x".repeat(2 << 20)}"}`);
+    const body = await curl(place, "-H", "Expect:", "--data-binary", `@${large}`, "http://pfsd/books");
+    assert.equal(body.status, 400);
+    assert.match(body.body, /over 1048576 bytes/);
+    const url = await curl(place, `http://pfsd/log?path=${"x".repeat(20_000)}`);
+    assert.equal(url.status, 431);
+    await writeFile(large, `X-Long: ${"y".repeat(20_000)}`);
+    assert.equal((await curl(place, "-H", `@${large}`, "http://pfsd/status")).status, 431);
+    await writeFile(large, "[".repeat(500_000));
+    assert.equal((await curl(place, "--data-binary", `@${large}`, "http://pfsd/books")).status, 400);
+    assert.equal((await curl(place, "http://pfsd/status")).status, 200);
   }));
 
 test("a store whose path is longer than a socket's address may be is served all the same", () =>

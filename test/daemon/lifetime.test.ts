@@ -1,7 +1,7 @@
 // How daemons begin and end: one per store, in the background or here, killed, stopped.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { appendFile, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -51,6 +51,22 @@ test("umount clears what a killed daemon has left, without a daemon", () =>
     const again = await run("umount", dir);
     assert.equal(again.code, 1);
     assert.match(again.stderr, /^pfs: Cannot unmount .*: nothing is mounted there\.\n/);
+  }));
+
+test("SIGTERM while a book is being mounted leaves no mount behind", () =>
+  withPlace(async ({ pfs, start, dir }) => {
+    await pfs("init", "my-book");
+    for (let round = 0; round < 3; round++) {
+      const here = start(PFS, "mount", "-f", "my-book", dir);
+      // The kernel has the mount before the daemon serves it: without a pause, to be there in between.
+      await new Promise((resolve) => setImmediate(resolve));
+      const deadlineMs = performance.now() + 10_000;
+      while (!readFileSync("/proc/self/mountinfo", "utf8").includes(` ${dir} `))
+        assert.ok(performance.now() < deadlineMs, here.stderr.join("\n"));
+      here.child.kill("SIGTERM");
+      assert.equal(await here.exit, 0, here.stderr.join("\n"));
+      assert.equal(await mountState(dir), "none");
+    }
   }));
 
 test("in the foreground it tells saves and refusals as they happen, and SIGTERM unmounts and ends it in order", () =>

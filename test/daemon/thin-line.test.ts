@@ -58,6 +58,8 @@ test("what is imported or made while the book is mounted shows in the mount", ()
     await writeFile(join(top, "docs/intro.md"), "# Intro\n");
     const made = await pfs("import", "site", join(top, "docs"), "--into", "content");
     assert.match(made, /schema is docusaurus, because strict has no place for content\/intro\.md/);
+    const part = await pfs("import", "part", join(SAMPLE, "content"));
+    assert.match(part, /schema is any, because .*\. With --into content it would be strict\.\n/);
     await pfs("mount", "site", otherDir, "-o", "ro");
     assert.equal(await readFile(join(otherDir, "content/intro.md"), "utf8"), "# Intro\n");
     await assert.rejects(writeFile(join(otherDir, "content/intro.md"), ""), { code: "EROFS" });

@@ -66,12 +66,14 @@ const cases: Case[] = refused.map(({ title, script, words, name, operation, code
   title: `R1: ${title} is told ${words}`,
   onlyHere: true,
   run: fails(script, words),
-  log: { [name]: Array<string>(times).fill(`refused ${operation}`) },
+  // The same again at once is counted.
+  log: { [name]: [`refused ${operation}`] },
   async after({ dir, book }) {
     const lines = (await readFile(join(book?.dir ?? "", ".pfs/errors.jsonl"), "utf8")).trimEnd().split("\n");
     const path = `${dir.slice((book?.dir.length ?? 0) + 1)}/${name}`;
     const entry = lines.map((line) => JSON.parse(line)).find((refusal) => refusal.path === path);
     assert.equal(entry?.code, code);
+    assert.equal(entry.count, times);
     assert.equal(entry.agent, "test-agent");
     assert.notEqual(entry.command, "");
     assert.notEqual(entry.hint, null);

@@ -5,10 +5,11 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import { steps } from "../../lib/step.ts";
+import type { Worktree } from "../../lib/worktree/worktree.ts";
 import { type BookFixture, contentOf, withBook } from "../lib/book-fixture.ts";
 import { assertAtRest, assertSound } from "../lib/soundness.ts";
 import { snapshotOf } from "../property/kernel-model.ts";
-import { type Scenario, scenarios } from "./scenarios.ts";
+import { layerScenarios, type Scenario, scenarios } from "./scenarios.ts";
 import { stepsOf, withSteps } from "./step-hook.ts";
 
 class Injected extends Error {}
@@ -16,16 +17,21 @@ class Injected extends Error {}
 const digest = (bytes: Uint8Array): string => hash("sha256", bytes).slice(0, 12);
 
 /** All that can be seen of a book through names: the tree, and what everyone who has a file open reads. */
-function visible({ worktree, library }: BookFixture, withTimes: boolean): unknown {
+function visible({ library }: BookFixture, withTimes: boolean): unknown {
+  const layers = library.openWorktrees().map((worktree) => visibleIn(worktree, withTimes));
+  return { layers, seq: library.log.seq };
+}
+
+function visibleIn(worktree: Worktree, withTimes: boolean): unknown {
   const tree = [...snapshotOf(worktree, digest)].map(([path, entry]) =>
     withTimes && entry.type !== "directory" ? [path, entry] : [path, { ...entry, mtime: undefined }],
   );
   const open = [...worktree.tree.openFiles.values()].map((file) => [
-    file.name,
+    file.path(),
     file.state,
     digest(contentOf(file)),
   ]);
-  return { tree: tree.sort(), open: open.sort(), seq: library.log.seq };
+  return { tree: tree.sort(), open: open.sort(), orphans: worktree.tree.orphans.size };
 }
 
 /** Counts what became a warning, as a failure after the commit does. */
@@ -65,7 +71,7 @@ function failAt(scenario: Scenario, index: number, wanted: unknown, warnings: ()
 
 const passedByAny = new Set<string>();
 
-for (const [name, scenario] of Object.entries(scenarios)) {
+for (const [name, scenario] of Object.entries({ ...scenarios, ...layerScenarios })) {
   test(`SC-002, FR-002: ${name} that fails at any step leaves nothing, and succeeds when tried again`, (t) => {
     const warnings = countWarnings(t);
     let wanted: unknown;

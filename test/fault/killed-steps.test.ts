@@ -8,24 +8,33 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { BookFixture, withBook } from "../lib/book-fixture.ts";
+import type { Worktree } from "../../lib/worktree/worktree.ts";
+import { BookFixture, layerOf, withBook } from "../lib/book-fixture.ts";
 import { assertAtRest, assertSound } from "../lib/soundness.ts";
 import { snapshotOf } from "../property/kernel-model.ts";
-import { type Scenario, scenarios } from "./scenarios.ts";
+import { layerScenarios, type Scenario, scenarios, USER } from "./scenarios.ts";
 import { withSteps } from "./step-hook.ts";
 
 const digest = (bytes: Uint8Array): string => hash("sha256", bytes).slice(0, 12);
 
-/** What a daemon that starts on these files finds. */
+function treeOf(worktree: Worktree): unknown {
+  const tree = [...snapshotOf(worktree, digest)].map(([path, entry]) =>
+    entry.type === "directory" ? [path, { ...entry, mtime: undefined }] : [path, entry],
+  );
+  return tree.sort();
+}
+
+/** What a daemon that starts on these files finds, in the base and in a user's overlay. */
 function afterRestart(directory: string): unknown {
   const book = new BookFixture(directory, {});
   try {
     assertSound(book.library);
     assertAtRest(book.library);
-    const tree = [...snapshotOf(book.worktree, digest)].map(([path, entry]) =>
-      entry.type === "directory" ? [path, { ...entry, mtime: undefined }] : [path, entry],
-    );
-    return { tree: tree.sort(), story: book.story() };
+    const trees = [book, layerOf(book, USER)].map(({ worktree }) => treeOf(worktree));
+    const { conflicts } = book.worktree;
+    const kept = [...conflicts.ids(0)].map((id) => conflicts.get(id)?.mine);
+    for (const hash of kept) assert.ok(hash !== undefined && book.library.blobs.has(hash), "W2");
+    return { trees, story: book.story(), kept };
   } finally {
     book.close();
   }
@@ -60,7 +69,7 @@ function killEverywhere(scenario: Scenario, t: TestContext): void {
   }
 }
 
-for (const [name, scenario] of Object.entries(scenarios)) {
+for (const [name, scenario] of Object.entries({ ...scenarios, ...layerScenarios })) {
   test(`SC-002: ${name}, killed at any step, is wholly there or not at all`, (t) =>
     killEverywhere(scenario, t));
 }

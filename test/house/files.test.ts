@@ -40,6 +40,18 @@ test("files: every source file begins with a comment that says what it owns", ()
   assert.deepEqual(bare, []);
 });
 
+test("files: migrations are numbered from 1 on, without a gap and each number once, in each directory", () => {
+  for (const directory of ["", "postgresql/", "shared-directory/"]) {
+    const pattern = new RegExp(`^schema/migrations/${directory}(\\d{4})-`);
+    const numbers = listProjectFiles().flatMap((path) => pattern.exec(path)?.[1] ?? []);
+    assert.ok(numbers.length > 0, directory);
+    assert.deepEqual(
+      numbers.map(Number).sort((a, b) => a - b),
+      numbers.map((_, at) => at + 1),
+    );
+  }
+});
+
 test("files: no default exports and no re-exports", () => {
   assert.deepEqual(
     sources.filter((path) => readSyntax(path).hasDefaultExport),

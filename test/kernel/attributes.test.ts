@@ -100,6 +100,10 @@ for path in ("a", "d"):
     os.setxattr(path, "user.one", b"changed", os.XATTR_REPLACE); assert os.getxattr(path, "user.one") == b"changed"
     os.removexattr(path, "user.two"); fails("ENODATA", os.removexattr, path, "user.two"); fails("ENODATA", os.getxattr, path, "user.two")
 os.setxattr("a", "user.large", b"L" * 60000); assert os.getxattr("a", "user.large") == b"L" * 60000
+for name in (b"user.\\xff", b"trusted.\\xfe\\x01", "user.\u00fc".encode()): os.setxattr("a", name, name); assert os.getxattr("a", name) == name
+assert {b"user.\\xff", b"trusted.\\xfe\\x01", "user.\u00fc".encode()} < {os.fsencode(name) for name in os.listxattr("a")}
+os.removexattr("a", b"user.\\xff"); fails("ENODATA", os.getxattr, "a", b"user.\\xff"); fails("EOPNOTSUPP", os.setxattr, "a", b"\\x01user.x", b"")
+fails("EOPNOTSUPP", os.setxattr, "a", b"system.\\xff", b""); fails("EOPNOTSUPP", os.setxattr, "a", b"\\xff.x", b""); fails("EINVAL", os.setxattr, "a", "user.", b"")
 fails("EOPNOTSUPP", os.setxattr, "a", "system.posix_acl_access", b"\\2\\0\\0\\0"); fails("EOPNOTSUPP", os.setxattr, "a", "nonsense.x", b"")
 os.rename("a", "b"); assert os.getxattr("b", "user.one") == b"changed"
 put("b", b"another version"); assert os.getxattr("b", "user.one") == b"changed"

@@ -104,31 +104,3 @@ test("directories: `.` and `..` have the inode numbers that stat says", async ()
     assert.deepEqual(numbers(listed), numbers(stats));
   });
 });
-
-test("control files: readable, listed, right in size, and nothing in .pfs can be changed", async () => {
-  await withBook({}, async ({ dir }) => {
-    await python(
-      dir,
-      `
-import json
-assert sorted(os.listdir(".pfs")) == ["README", "errors.jsonl", "status.json"] and ".pfs" in os.listdir(".")
-for name in os.listdir(".pfs"):
-    data = get(".pfs/" + name); assert len(data) == os.stat(".pfs/" + name).st_size, name
-    assert os.stat(".pfs/" + name).st_ino < 2**32
-assert json.loads(get(".pfs/status.json"))["book"] == "test-book"
-fails("EROFS", put, ".pfs/README", b"x"); fails("EROFS", put, ".pfs/new", b"x"); fails("EROFS", os.mkdir, ".pfs/new")
-fails("EROFS", os.unlink, ".pfs/README"); fails("EROFS", os.rmdir, ".pfs"); fails("EROFS", os.rename, ".pfs", "x")
-put("x", b""); fails("EROFS", os.rename, "x", ".pfs/x"); fails("EROFS", os.chmod, ".pfs/README", 0o777)
-fails("EROFS", os.symlink, "x", ".pfs/l"); fails("EROFS", os.setxattr, ".pfs/README", "user.x", b"y")
-fails("ENOENT", os.stat, ".pfs/none"); fails("EEXIST", os.mkdir, ".pfs"); fails("ENODATA", os.getxattr, ".pfs/README", "user.x")
-assert os.listxattr(".pfs/README") == []
-with open(".pfs/status.json") as f: assert mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)[:1] == b"{"
-`,
-    );
-    // A refusal shows up: device nodes cannot be in a book.
-    await sh(
-      dir,
-      "! mknod dev c 1 3 2>/dev/null && grep -q NOT_PERMITTED .pfs/errors.jsonl && tail -1 .pfs/errors.jsonl | jq -e .command",
-    );
-  });
-});

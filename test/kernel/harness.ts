@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { mountState } from "../../mount/kernel/mount-table.ts";
+import type { CheckMode } from "../../schema/mount-options.ts";
 import { explainMissingDevice } from "../machine.ts";
 import type { ServerAnswer, ServerOrder, ServerStart } from "./mount-server.ts";
 
@@ -48,6 +49,7 @@ export interface BookOptions {
   /** How many directories the book is mounted on. */
   readonly mounts?: number;
   readonly readOnly?: boolean;
+  readonly check?: CheckMode;
   /** Let other users in. */
   readonly allowOther?: boolean;
 }
@@ -131,9 +133,10 @@ export async function withBook(options: BookOptions, use: (book: Book) => Promis
   for (const path of [top, dirname(top)]) if (path.includes("pfs-test-")) chmodSync(path, 0o755);
   const faults: string[] = [];
   let server = new Server();
-  const start = async ({ profile = "any", readOnly = false, allowOther = false }: BookOptions) => {
+  const start = async (options: BookOptions) => {
+    const { profile = "any", readOnly = false, check = "seen", allowOther = false } = options;
     await server.ask({ store, profile });
-    for (const dir of dirs) await server.ask({ kind: "mount", dir, readOnly, allowOther });
+    for (const dir of dirs) await server.ask({ kind: "mount", dir, readOnly, check, allowOther });
   };
   try {
     await start(options);

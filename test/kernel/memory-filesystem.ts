@@ -2,7 +2,6 @@
  * A file system in memory for the transport's tests: a worker that serves one mount in the plainest loop that the
  * parts of mount/kernel/ allow. Knows nothing of books; owns what it was told through its port and the kernel.
  */
-import { openSync } from "node:fs";
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { Doorbell } from "../../lib/doorbell.ts";
 import { PollSet } from "../../lib/poll-set.ts";
@@ -22,37 +21,32 @@ import { Errno } from "../../schema/errors.ts";
 export interface ServeData {
   doorbellFd: number;
   port: MessagePort;
-  passthrough: boolean;
 }
 
 /** Orders to the worker, the first of them `serve`; each but `leave` is answered with a ServeReport. */
 export type ServeOrder =
   | { kind: "serve"; deviceFd: number }
   | { kind: "replace"; name: string; text: string }
-  | { kind: "back"; name: string; path: string }
   | { kind: "report" }
   | { kind: "leave" };
 
 export interface ServeReport {
   minor: number;
   reads: number;
-  /** Opens that the kernel was let to serve by itself. */
-  passthroughOpens: number;
   nodeid: number;
 }
 
 interface MemoryFile {
   nodeid: number;
   data: Buffer;
-  backingPath?: string;
 }
 
 const TTL_SECONDS = 3600;
-const { doorbellFd, port, passthrough } = workerData as ServeData;
+const { doorbellFd, port } = workerData as ServeData;
 const doorbell = new Doorbell(doorbellFd);
 const [request, reply] = [new Request(), new Reply()];
 const files = new Map<string, MemoryFile>([["hello.txt", { nodeid: 2, data: Buffer.from("hello\n") }]]);
-const report: ServeReport = { minor: 0, reads: 0, passthroughOpens: 0, nodeid: 0 };
+const report: ServeReport = { minor: 0, reads: 0, nodeid: 0 };
 let nextNodeid = 3;
 
 function fileOf(nodeid: number): MemoryFile | undefined {
@@ -74,11 +68,11 @@ function entryOf({ nodeid, data }: MemoryFile): KernelEntry {
 }
 
 /** Builds the answer; false if there is none to send. */
-function answer(device: Device): boolean {
+function answer(): boolean {
   const file = fileOf(request.nodeid);
   switch (request.opcode) {
     case OPCODE.INIT: {
-      const outcome = negotiate(decodeInit(request), { passthrough });
+      const outcome = negotiate(decodeInit(request));
       if (outcome.kind === "refused") reply.error(Errno.EPROTO);
       else reply.init(outcome.answer);
       report.minor = outcome.kind === "agreed" ? outcome.features.minor : 0;
@@ -110,12 +104,12 @@ function answer(device: Device): boolean {
       else {
         const created = { nodeid: nextNodeid++, data: Buffer.alloc(0) };
         files.set(name, created);
-        reply.create(entryOf(created), { fh: 0, flags: FOPEN.KEEP_CACHE, backingId: 0 });
+        reply.create(entryOf(created), { fh: 0, flags: FOPEN.KEEP_CACHE });
       }
       return true;
     }
     case OPCODE.OPEN:
-      openFile(device, file);
+      reply.open({ fh: 0, flags: FOPEN.KEEP_CACHE });
       return true;
     case OPCODE.READ: {
       const { offset, size } = decodeRead(request);
@@ -162,14 +156,6 @@ function answer(device: Device): boolean {
   }
 }
 
-function openFile(device: Device, file: MemoryFile | undefined): void {
-  const backingFd = file?.backingPath === undefined ? undefined : openSync(file.backingPath, "r");
-  const backingId = backingFd === undefined ? undefined : device.registerBacking(backingFd);
-  if (backingId !== undefined) report.passthroughOpens++;
-  const flags = backingId === undefined ? FOPEN.KEEP_CACHE : FOPEN.PASSTHROUGH;
-  reply.open({ fh: 0, flags, backingId: backingId ?? 0 });
-}
-
 function list(): void {
   const { offset, size } = decodeRead(request);
   reply.startDirectory(size);
@@ -187,10 +173,9 @@ function list(): void {
 /** False when told to leave. */
 function obey(order: ServeOrder): boolean {
   if (order.kind === "leave") return false;
-  if (order.kind === "replace" || order.kind === "back") {
+  if (order.kind === "replace") {
     const file = files.get(order.name);
-    if (file && order.kind === "replace") file.data = Buffer.from(order.text);
-    if (file && order.kind === "back") file.backingPath = order.path;
+    if (file) file.data = Buffer.from(order.text);
     report.nodeid = file?.nodeid ?? 0;
   }
   port.postMessage(report);
@@ -218,7 +203,7 @@ function serve(device: Device): void {
     if (!received) continue;
     reply.start(request);
     try {
-      if (!answer(device)) continue;
+      if (!answer()) continue;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       reply.error(Errno.EINVAL);

@@ -63,7 +63,7 @@ export async function mountMemory(
     if (typeof answer === "string") throw new Error(answer);
     return answer as MemoryMountAnswer;
   };
-  const answer = await ask({ dir, options: OPTIONS, passthrough: false, ...start });
+  const answer = await ask({ dir, options: OPTIONS, ...start });
   if (answer.kind === "failed") throw new PfsError("MOUNT_FAILED", answer.message, { hint: answer.hint });
   assert.equal(answer.kind, "ready");
   return { dir, child, ask };

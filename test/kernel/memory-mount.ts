@@ -13,7 +13,6 @@ import type { ServeData, ServeOrder, ServeReport } from "./memory-filesystem.ts"
 export interface MemoryMountStart {
   dir: string;
   options: MountOptions;
-  passthrough: boolean;
   /** Become this user and group before mounting. */
   asUser?: number | undefined;
 }
@@ -40,10 +39,10 @@ function become(user: number): void {
   process.setuid?.(user);
 }
 
-async function main({ dir, options, passthrough, asUser }: MemoryMountStart): Promise<void> {
+async function main({ dir, options, asUser }: MemoryMountStart): Promise<void> {
   const doorbell = new Doorbell();
   const { port1, port2 } = new MessageChannel();
-  const workerData: ServeData = { doorbellFd: doorbell.fd, port: port2, passthrough };
+  const workerData: ServeData = { doorbellFd: doorbell.fd, port: port2 };
   const worker = new Worker(new URL("./memory-filesystem.ts", import.meta.url), {
     workerData,
     transferList: [port2],

@@ -4,8 +4,11 @@
  */
 import { MessageChannel, Worker } from "node:worker_threads";
 import { Doorbell } from "../../lib/doorbell.ts";
+import type { Errand } from "../../lib/errands.ts";
+import { runErrand } from "../../lib/run-errand.ts";
 import { mountDirectory, unmountDirectory } from "../../mount/kernel/mounting.ts";
 import { Notifier } from "../../mount/kernel/notifier.ts";
+import type { CheckMode } from "../../schema/mount-options.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./mount-thread.ts";
 
 export interface ServerStart {
@@ -17,6 +20,7 @@ export interface MountOrder {
   readonly kind: "mount";
   readonly dir: string;
   readonly readOnly: boolean;
+  readonly check: CheckMode;
   readonly allowOther: boolean;
 }
 
@@ -38,6 +42,7 @@ interface Served {
 }
 
 class Server {
+  readonly #store: string;
   readonly #doorbell = new Doorbell();
   readonly #channel = new MessageChannel();
   readonly #worker: Worker;
@@ -45,6 +50,7 @@ class Server {
   readonly #waiting: (() => void)[] = [];
 
   constructor({ store, profile }: ServerStart) {
+    this.#store = store;
     const workerData: ThreadStart = {
       store,
       profile,
@@ -63,7 +69,7 @@ class Server {
     return this.#next();
   }
 
-  async mount({ dir, readOnly, allowOther }: MountOrder): Promise<void> {
+  async mount({ dir, readOnly, check, allowOther }: MountOrder): Promise<void> {
     const fd = await mountDirectory(dir, { readOnly, allowOther, fsname: "test" });
     const notifier = new Notifier({
       fd,
@@ -71,7 +77,7 @@ class Server {
       onFault: (error) => tell({ kind: "fault", message: String(error) }),
     });
     this.#mounts.set(fd, { dir, fd, notifier, ended: Promise.withResolvers<void>() });
-    this.#order({ kind: "serve", fd, readOnly });
+    this.#order({ kind: "serve", fd, readOnly, check });
     await this.#next();
   }
 
@@ -95,8 +101,19 @@ class Server {
   #hear(report: ThreadReport): void {
     if (report.kind === "notify") this.#mounts.get(report.fd)?.notifier.send(report.notification);
     else if (report.kind === "ended") this.#mounts.get(report.fd)?.ended.resolve();
+    else if (report.kind === "errand") void this.#run(report.id, report.errand);
     else if (report.kind === "fault") tell(report);
     else this.#waiting.shift()?.();
+  }
+
+  async #run(id: number, errand: Errand): Promise<void> {
+    const outcome =
+      errand.type === "metrics"
+        ? "pfs_test 1\n"
+        : errand.type === "fetch"
+          ? undefined
+          : await runErrand(errand, this.#store).catch(() => undefined);
+    this.#order({ kind: "errandDone", id, outcome });
   }
 
   #next(): Promise<void> {

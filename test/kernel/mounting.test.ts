@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import {
   closeSync,
+  constants,
   openSync,
   readdirSync,
   readFileSync,
@@ -12,11 +13,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { mountState, parseMountinfo } from "../../mount/kernel/mount-table.ts";
 import { clearStale, mountDirectory, unmountDirectory } from "../../mount/kernel/mounting.ts";
-import { encodeInvalidateInode, sendNotification, sendNotificationAsync } from "../../mount/kernel/notify.ts";
+import { encodeInvalidateInode, sendNotificationAsync } from "../../mount/kernel/notify.ts";
+import { READAHEAD_KIB, raiseReadahead, readaheadFile } from "../../mount/kernel/readahead.ts";
 import {
   exited,
   killServer,
@@ -137,26 +140,27 @@ describe("mounting as root", () => {
       await unmountMemory(mounted);
     }));
 
-  it("passthrough: the kernel reads the backing file, or we do where it may not", () =>
+  it("the kernel reads further ahead than by default, where this user may set it", () =>
     withDirectory(async (dir) => {
-      const path = join(dirname(dir), "backing");
-      writeFileSync(path, "HELLO\n");
-      const mounted = await mountMemory(dir, { passthrough: true });
-      await mounted.ask({ kind: "back", name: "hello.txt", path });
-      const text = readFileSync(join(dir, "hello.txt"), "utf8");
-      const answer = await mounted.ask({ kind: "report" });
-      assert.ok(answer.kind === "report");
-      const { passthroughOpens, reads } = answer.report;
-      if (passthroughOpens > 0) assert.deepEqual({ text, reads }, { text: "HELLO\n", reads: 0 });
-      else assert.equal(text, "hello\n");
+      const mounted = await mountMemory(dir);
+      const { dev } = await stat(dir);
+      const file = readaheadFile(dev) as string;
+      const may = await access(file, constants.W_OK).then(
+        () => true,
+        () => false,
+      );
+      await raiseReadahead(dev);
+      assert.equal(Number(readFileSync(file, "utf8")), may ? READAHEAD_KIB : 128);
       await unmountMemory(mounted);
+      await raiseReadahead(dev);
+      assert.equal(readaheadFile(0xfe00), undefined, "a disk's is not ours to set");
+      assert.equal(readaheadFile(0x10_0005), "/sys/class/bdi/0:261/read_ahead_kb");
     }));
 
   it("a descriptor without a mount behind it is `unmounted`, not an exception", async () => {
     const fd = openSync("/dev/fuse", "r+");
     const notification = encodeInvalidateInode({ nodeid: 1, offset: 0, length: 0 });
     try {
-      assert.equal(sendNotification(fd, notification), "unmounted");
       assert.equal(await sendNotificationAsync(fd, notification), "unmounted");
     } finally {
       closeSync(fd);

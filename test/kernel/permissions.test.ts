@@ -36,6 +36,16 @@ assert get("open/mine") == b"m"; os.chmod("open/mine", 0o600); assert get("open/
   });
 });
 
+test("permissions: a set-user-id program on a mount runs as who runs it", async () => {
+  await withBook({ allowOther: true }, async ({ dir }) => {
+    const { stdout } = await trySh(
+      dir,
+      `cp "$(command -v id)" id && chmod 4755 id && stat -c %a id && ${AS_NOBODY} ./id -u`,
+    );
+    assert.equal(stdout, "4755\n65534\n");
+  });
+});
+
 test("permissions: without allow_other nobody else gets in", async () => {
   await withBook({}, async ({ dir }) => {
     assert.notEqual((await trySh(dir, `cd /; ${AS_NOBODY} ls ${dir}`)).code, 0);

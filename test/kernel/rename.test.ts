@@ -128,3 +128,17 @@ assert os.stat("other/c/..").st_ino == os.stat("other").st_ino
     assert.equal((await sh(dir, "mv other/c other/d && ls other/d | wc -l")).trim(), "50");
   });
 });
+
+test("I1: after an atomic save, and beside a backup, a program that asks for the inode number only gets the file's", async () => {
+  await withBook({}, async ({ dir }) => {
+    // Mostly at once; nobody waits for it.
+    const eventually = (name: string, how: string): string =>
+      `timeout 20 sh -c 'until [ "$(stat -c %i ${name})" ${how} "$number" ]; do :; done'`;
+    await sh(
+      dir,
+      `set -e; echo old > a.md; export number=$(stat -c %i a.md)
+       echo new > a.md.tmp; stat -c %i a.md.tmp; mv a.md.tmp a.md; ${eventually("a.md", "=")}
+       mv a.md a.md~; echo newer > a.md; ${eventually("a.md", "=")}; ${eventually("a.md~", "!=")}`,
+    );
+  });
+});

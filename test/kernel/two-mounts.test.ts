@@ -57,6 +57,22 @@ os.truncate(A + "d/g/f", 0); assert os.stat(B + "d/g/f").st_size == 0
   });
 });
 
+test("C1: an append through a descriptor goes to the file's end, also if that has moved on the other mount since", async () => {
+  await withBook({ mounts: 2 }, async (book) => {
+    await both(
+      book,
+      `
+put(A + "f", b"a long first version"); fd = os.open(B + "f", os.O_WRONLY | os.O_APPEND)
+for text in (b"short", b"long again, longer than all", b""):
+    put(A + "f", text); os.write(fd, b"+"); os.write(fd, b"1"); os.fsync(fd)
+    assert get(A + "f") == get(B + "f") == text + b"+1", get(B + "f")
+    assert os.fstat(fd).st_size == os.stat(A + "f").st_size == len(text) + 2
+os.close(fd)
+`,
+    );
+  });
+});
+
 test("C1: files that are open on one mount while the other replaces or removes them", async () => {
   await withBook({ mounts: 2 }, async (book) => {
     await both(
@@ -85,5 +101,50 @@ test("C1: no deadlock when both mounts change the same directories, and in the e
     const listing = "find d | sort; cat d/*";
     assert.equal(await sh(a, listing), await sh(b, listing));
     assert.equal((await sh(b, "ls d | wc -l")).trim(), String(4 * (80 - 26)));
+  });
+});
+
+test("C1: processes that race on two mounts: 2,000 rounds, and never an old version after a close", async () => {
+  await withBook({ mounts: 2 }, async (book) => {
+    await both(
+      book,
+      `
+# A child writes on one mount, looks at once at the other, and tells each version; others read all the time meanwhile.
+WRITER = """
+import os, sys
+for i in range(2000):
+    path, other = sys.argv[1 + i % 2] + "f", sys.argv[2 - i % 2] + "f"
+    os.stat(other)
+    if i % 3 == 2:
+        with open(path + ".tmp", "w") as file: file.write(str(i) * (i % 97 + 1))
+        os.rename(path + ".tmp", path)
+    else:
+        with open(path, "w") as file: file.write(str(i) * (i % 97 + 1))
+    size = os.stat(other).st_size
+    assert size == len(str(i)) * (i % 97 + 1), (i, size)
+    print(i, flush=True); sys.stdin.readline()
+"""
+READER = """
+import sys, time
+while True:
+    for at in sys.argv[1:]:
+        with open(at + "f") as file: file.read()
+    time.sleep(0.0005)
+"""
+put(A + "f", b"")
+readers = [subprocess.Popen([sys.executable, "-c", READER, A, B]) for _ in range(2)]
+writer = subprocess.Popen([sys.executable, "-c", WRITER, A, B], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+try:
+    for i in range(2000):
+        assert writer.stdout.readline() == f"{i}\\n"
+        for at in (A, B):
+            assert get(at + "f") == (str(i) * (i % 97 + 1)).encode(), (i, at, get(at + "f"))
+            assert os.stat(at + "f").st_size == len(str(i)) * (i % 97 + 1)
+        writer.stdin.write("\\n"); writer.stdin.flush()
+    assert writer.wait() == 0
+finally:
+    for child in (writer, *readers): child.kill(); child.wait()
+`,
+    );
   });
 });

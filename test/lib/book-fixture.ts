@@ -9,7 +9,7 @@ import type { Actor, Identity, Node } from "../../lib/node.ts";
 import type { StoreOptions } from "../../lib/store.ts";
 import type { OpenFile } from "../../lib/worktree/open-file.ts";
 import type { Worktree } from "../../lib/worktree/worktree.ts";
-import { type FileId, parseAgentName, parseBookId } from "../../schema/ids.ts";
+import { type FileId, parseAgentName, parseBookId, type UserId } from "../../schema/ids.ts";
 import type { LogRow } from "../../schema/log-row.ts";
 import { builtInProfile, type Profile } from "../../schema/profiles.ts";
 
@@ -52,7 +52,7 @@ export class BookFixture {
     this.#storeOptions = store;
     this.library = Library.open(directory, store);
     if (this.library.books.find(BOOK) === undefined)
-      this.library.createBook(BOOK, profile, fileSizeLimitBytes);
+      this.library.createBook(BOOK, profile, { fileSizeLimitBytes });
     this.worktree = this.library.worktree(BOOK);
   }
 
@@ -191,6 +191,13 @@ export class BookFixture {
       ({ operation, path, status }) => `${status === "ok" ? "" : "refused "}${operation} ${path}`,
     );
   }
+}
+
+/** The same store by another layer. */
+export function layerOf(book: BookFixture, user: UserId): BookFixture {
+  const layer = Object.create(book) as BookFixture;
+  layer.worktree = book.library.worktree(BOOK, user);
+  return layer;
 }
 
 /** Everything an open file holds. */

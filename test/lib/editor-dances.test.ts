@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { Library } from "../../lib/library.ts";
 import { FileType } from "../../lib/node.ts";
 import { builtInProfile } from "../../schema/profiles.ts";
+import { stepsOf } from "../fault/step-hook.ts";
 import { ALICE, BOOK, type BookFixture, closing, EXCHANGE, PLAIN_RENAME, withBook } from "./book-fixture.ts";
 import { assertAtRest, assertSound } from "./soundness.ts";
 
@@ -181,6 +182,30 @@ function crash(book: BookFixture): void {
   book.library = Library.open(book.directory);
   book.worktree = book.library.worktree(BOOK);
 }
+
+test("FR-002: what a lesson was moved to is on the disk before the log says that the lesson is gone", () => {
+  withBook((book) => {
+    for (const [path, bytes] of [
+      ["small", "bytes"],
+      ["large", Buffer.alloc(200_000)],
+    ] as const) {
+      book.write(path, bytes);
+      book.rename(path, `${path}~`);
+      assert.deepEqual(
+        stepsOf(() => book.settle()).filter((step) => step.startsWith("scratch") || step === "log.written"),
+        ["scratch.synced", "log.written"],
+      );
+      book.write("other", "other");
+      book.write(path, bytes);
+      book.rename(path, `${path}~`);
+      const steps = stepsOf(() => book.rename("other", path));
+      assert.ok(steps.includes("scratch.synced"), "also when another file comes there");
+      book.unlink(path);
+      book.settle();
+    }
+    assertSound(book.library);
+  });
+});
 
 test("a daemon killed in the middle of a backup dance: the path shows its last version again, beside the backup", () => {
   withBook((book) => {

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { INLINE_MAX_BYTES } from "../../lib/blobs.ts";
 import { exportBook } from "../../lib/export.ts";
+import { manifestHash as manifestHashAt } from "../../lib/manifest.ts";
 import { parseBookId } from "../../schema/ids.ts";
 import { alice, BOOK, placeOf, save, type TestStore, tamper, withStore } from "./test-store.ts";
 
@@ -45,7 +46,13 @@ test("export: bytes, executable bit, times, links and empty directories come out
     const counts = await exportBook(store.reader, BOOK, target, {
       onProgress: ({ files, totalFiles }) => seen.push(files / totalFiles),
     });
-    assert.deepEqual(counts, { files: 3, symlinks: 1, directories: 3, sizeBytes: LARGE.length + 24 });
+    const { manifestHash, seq, ...written } = counts;
+    assert.deepEqual(written, { files: 3, symlinks: 1, directories: 3, sizeBytes: LARGE.length + 24 });
+    assert.equal(
+      manifestHash,
+      manifestHashAt(store.reader.database, BOOK, seq),
+      "the hash of what was written",
+    );
     assert.equal(seen.at(-1), 1);
     assert.deepEqual(readdirSync(target).sort(), ["empty", LONG_NAME, "part", "run.sh"]);
     assert.deepEqual(readdirSync(join(target, "part")).sort(), ["large.bin", "link.md"]);
@@ -116,10 +123,10 @@ test("R2: damaged bytes are never written; all others are, and the damaged named
   });
 });
 
-test("export: a journal with a path that leads out of the target writes nothing there", async () => {
+test("export: a log with a path that leads out of the target writes nothing there", async () => {
   await withStore("any", async (store) => {
     save(store.worktree, "a.md", "x");
-    tamper(store, "UPDATE file_journal SET path = '../out.md'");
+    tamper(store, "UPDATE audit_log SET path = '../out.md'");
     await assert.rejects(exportBook(store.reader, BOOK, join(store.folder, "target")), {
       code: "INVALID_PATH",
     });

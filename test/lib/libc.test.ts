@@ -7,6 +7,7 @@ import {
   ftruncateSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   statSync,
   writeSync,
@@ -15,15 +16,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Worker } from "node:worker_threads";
+import koffi from "koffi";
+import { Alarm } from "../../lib/alarm.ts";
 import { Doorbell } from "../../lib/doorbell.ts";
 import {
+  allocatePageAligned,
   closeFd,
   createSocketPair,
+  dropCached,
   fallocate,
   futimens,
   lseek,
   readFd,
   receiveFd,
+  startWriteback,
   tryLockExclusive,
   writeFd,
 } from "../../lib/libc.ts";
@@ -47,6 +53,19 @@ function withFile(use: (fd: number, path: string) => void): void {
 }
 
 describe("libc", () => {
+  it("a page-aligned buffer has its body, of the size asked for, at a page's start", () => {
+    for (const [headBytes, bodyBytes] of [
+      [16, 0],
+      [16, 1024 * 1024],
+      [80, 100],
+      [0, 4096],
+    ] as const) {
+      const buffer = allocatePageAligned(headBytes, bodyBytes);
+      assert.equal(buffer.length, headBytes + bodyBytes);
+      assert.equal((Number(koffi.address(buffer)) + headBytes) % 4096, 0);
+    }
+  });
+
   it("read and write return counts, and errors as negative numbers", () => {
     const [ours, theirs] = createSocketPair();
     const bytes = Buffer.from("abc");
@@ -85,6 +104,18 @@ describe("libc", () => {
     });
   });
 
+  it("a file that goes to the disk early, and out of the cache, holds what was written", () => {
+    withFile((fd, path) => {
+      const bytes = Buffer.alloc(3 * 64 * 1024, "abc");
+      writeSync(fd, bytes);
+      startWriteback(fd, 0, bytes.length);
+      dropCached(fd, 0, bytes.length);
+      assert.deepEqual(readFileSync(path), bytes);
+      startWriteback(-1, 0, bytes.length);
+      dropCached(-1, 0, bytes.length);
+    });
+  });
+
   it("fallocate grows a file, keeps its size, punches holes that lseek finds", () => {
     withFile((fd) => {
       const block = 64 * 1024;
@@ -118,7 +149,29 @@ describe("libc", () => {
   });
 });
 
-describe("doorbell and poll set", () => {
+describe("doorbell, alarm and poll set", () => {
+  it("an alarm goes off once, when it was set; cleared, it does not", () => {
+    const [alarm, set] = [new Alarm(), new PollSet()];
+    try {
+      set.add(alarm.fd);
+      assert.equal(set.wait(0), 0);
+      alarm.set(1);
+      assert.equal(set.wait(), 1);
+      assert.equal(set.wait(0), 1, "until it is cleared");
+      alarm.clear();
+      assert.equal(set.wait(0), 0);
+      alarm.set(900);
+      alarm.set(1);
+      const startMs = performance.now();
+      assert.equal(set.wait(), 1);
+      assert.ok(performance.now() - startMs < 800, "the time that was set last counts");
+      alarm.clear();
+      assert.equal(set.wait(5), 0);
+    } finally {
+      alarm.close();
+    }
+  });
+
   it("rings become one, and clearing takes it back", () => {
     const doorbell = new Doorbell();
     try {

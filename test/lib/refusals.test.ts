@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { truncateSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { importBatch } from "../../lib/import.ts";
 import { FileType } from "../../lib/node.ts";
 import { now } from "../../lib/time.ts";
 import { recordVersion } from "../../lib/worktree/save.ts";
@@ -96,6 +96,27 @@ test("R1: no path outside of the schema is created, made or renamed to; each ref
   }, STRICT);
 });
 
+test("R1, R6: a refusal in the midst of a transaction undoes that, and is in the log all the same, once", () => {
+  withBook((book) => {
+    const { worktree } = book;
+    assertRefused("SCHEMA_VIOLATION", "notes", () =>
+      importBatch(worktree, [], ["content", "content/01-Part", "notes"], ALICE),
+    );
+    assert.deepEqual(book.list(""), []);
+    assert.deepEqual(book.story(), ["refused create notes"]);
+    const told: string[] = [];
+    book.library.log.onRow(({ path }) => told.push(path));
+    assertRefused("SCHEMA_VIOLATION", "more", () => importBatch(worktree, [], ["more"], ALICE));
+    importBatch(worktree, [], ["content", "static"], ALICE);
+    assert.deepEqual(told, ["more"]);
+    assert.deepEqual(
+      worktree.refusals.list().map(({ path }) => path),
+      ["notes", "more"],
+    );
+    assertSound(book.library);
+  }, STRICT);
+});
+
 test("R1: a directory is not renamed where one of its files would not fit, saved or not: nothing changes", () => {
   const profile = parseProfile({ name: "own", patterns: ["a/**/*.md", "b/*.md", "b/sub/{any}"] });
   withBook(
@@ -139,11 +160,13 @@ test("W1, W2: a save that builds on a version that is no longer current is refus
     assert.equal(contentOf(file).toString(), "mine", "who had it open still sees what was refused");
     file.release(ALICE);
     assert.deepEqual(book.story(), ["create x", "update x", "refused update x"]);
-    const [folder = ""] = readdirSync(join(book.directory, "conflicts"));
-    assert.ok(error.hint?.includes(folder));
-    assert.equal(readFileSync(join(book.directory, "conflicts", folder, "mine"), "utf8"), "mine");
-    const info = JSON.parse(readFileSync(join(book.directory, "conflicts", folder, "info.json"), "utf8"));
-    assert.deepEqual([info.path, info.agent, info.theirs], ["x", "alice", book.node("x").hash]);
+    const [id = 0] = book.worktree.conflicts.ids(0);
+    assert.match(error.message, new RegExp(`\\(conflict ${id}\\)`));
+    const conflict = book.worktree.conflicts.get(id);
+    assert.deepEqual(
+      [conflict?.path, conflict?.agent, conflict?.theirs],
+      ["x", "alice", book.node("x").hash],
+    );
     book.write("x", "after");
     assert.equal(book.text("x"), "after");
     assertSound(book.library);
@@ -174,7 +197,7 @@ test("W2: a conflict at the release of the last handle keeps the bytes, too; twi
       assertRefused("CONFLICT", "x", () => file.release(ALICE));
       assertAtRest(book.library);
     }
-    assert.equal(readdirSync(join(book.directory, "conflicts")).length, 5);
+    assert.equal(book.worktree.conflicts.count, 5);
     assertSound(book.library);
   });
 });

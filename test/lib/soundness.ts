@@ -10,6 +10,7 @@ import type { LogRow } from "../../schema/log-row.ts";
 
 interface JournalRow {
   readonly book_id: string;
+  readonly user_id: string;
   readonly path: string;
   readonly sha256: string;
   readonly size: number;
@@ -25,7 +26,7 @@ export function assertSound(library: Library): void {
   const log = database.prepare("SELECT * FROM audit_log ORDER BY seq").all() as LogRow[];
   const journal = database
     .prepare(
-      "SELECT book_id, path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id, parent FROM file_journal",
+      "SELECT book_id, user_id, path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id, parent FROM file_journal",
     )
     .all() as JournalRow[];
   assertChain(log);
@@ -101,14 +102,23 @@ function assertReplay(log: readonly LogRow[], journal: readonly JournalRow[]): v
   for (const row of log) {
     if (row.status !== "ok") continue;
     if (row.new_hash === null) {
-      replayed.delete(`${row.book_id} ${row.path}`);
+      replayed.delete(`${row.book_id} ${row.user_id} ${row.path}`);
       continue;
     }
-    const { book_id, path, new_hash: sha256, size, mode, mtime, file_id } = row;
+    const { book_id, user_id, path, new_hash: sha256, size, mode, mtime, file_id } = row;
     assert.ok(size !== null && mode !== null && mtime !== null && file_id !== null, "a row says all");
-    replayed.set(`${book_id} ${path}`, { book_id, path, sha256, size, mode, mtime, file_id });
+    replayed.set(`${book_id} ${user_id} ${path}`, {
+      book_id,
+      user_id,
+      path,
+      sha256,
+      size,
+      mode,
+      mtime,
+      file_id,
+    });
   }
-  const key = ({ book_id, path }: Omit<JournalRow, "parent">) => `${book_id} ${path}`;
+  const key = ({ book_id, user_id, path }: Omit<JournalRow, "parent">) => `${book_id} ${user_id} ${path}`;
   const byPath = (a: Omit<JournalRow, "parent">, b: Omit<JournalRow, "parent">) => (key(a) < key(b) ? -1 : 1);
   const actual = journal.map(({ parent: _, ...row }) => row);
   assert.deepEqual(actual.sort(byPath), [...replayed.values()].sort(byPath), "journal = replay of the log");
@@ -128,9 +138,14 @@ function assertBlobs({ store, log }: Library, journal: readonly JournalRow[]): v
     known.add(sha256);
   }
   for (const row of journal) assert.ok(known.has(row.sha256), `R2: the bytes of ${row.path} are there`);
-  const named = store.database.prepare("SELECT DISTINCT new_hash FROM audit_log WHERE new_hash IS NOT NULL");
+  const named = store.database.prepare(
+    "SELECT new_hash FROM audit_log WHERE new_hash IS NOT NULL UNION SELECT mine FROM conflict",
+  );
+  const refused = store.database.prepare("SELECT mine FROM conflict WHERE ended IS NULL").pluck();
+  for (const hash of refused.all()) assert.ok(known.has(hash as string), "W2: what was refused is there");
   const logged = new Set(named.pluck().all() as string[]);
-  for (const hash of known) assert.ok(logged.has(hash), `SC-002: blob ${hash} is named by the log`);
+  for (const hash of known)
+    assert.ok(logged.has(hash), `SC-002: blob ${hash} is named by the log or refused`);
   const objects = readdirSync(join(store.directory, "objects"), { recursive: true, encoding: "utf8" });
   const files = objects.filter((name) => name.includes("/")).map((name) => name.slice(3));
   const large = blobs.filter(({ data }) => data === null).map(({ sha256 }) => sha256);
@@ -142,13 +157,13 @@ function assertWorktree({ store }: Library): void {
   const all = (sql: string) => store.database.prepare(sql).pluck().all() as unknown[];
   const REGULAR = "(w.mode & 61440) = 32768";
   const named = all(
-    `SELECT CAST(e.file_id AS TEXT) FROM worktree_entry e JOIN worktree_node w USING (file_id) WHERE ${REGULAR}`,
+    `SELECT CAST(e.file_id AS TEXT) FROM worktree_entry e JOIN worktree_node w USING (file_id, user_id) WHERE ${REGULAR}`,
   );
   const stray = readdirSync(join(store.directory, "scratch")).filter((name) => !named.includes(name));
   assert.deepEqual(stray, [], "no bytes of scratch without a name");
   assert.deepEqual(
     all(
-      "SELECT name FROM worktree_entry e WHERE NOT EXISTS (SELECT 1 FROM worktree_node w WHERE w.file_id = e.file_id)",
+      `SELECT name FROM worktree_entry e WHERE NOT EXISTS (SELECT 1 FROM worktree_node w WHERE w.file_id = e.file_id AND w.user_id = e.user_id)`,
     ),
     [],
     "every entry has a node",
@@ -168,15 +183,17 @@ function assertWorktree({ store }: Library): void {
     "no extended attributes of what is not there",
   );
   assert.deepEqual(
-    all(`SELECT w.file_id FROM worktree_node w JOIN worktree_entry e USING (file_id) WHERE (w.mode & 61440) = 16384
-      AND w.nlink <> 2 + (SELECT count(*) FROM worktree_entry c JOIN worktree_node d ON d.file_id = c.file_id
-        WHERE c.parent = w.file_id AND (d.mode & 61440) = 16384)`),
+    all(`SELECT w.file_id FROM worktree_node w JOIN worktree_entry e USING (file_id, user_id)
+      WHERE (w.mode & 61440) = 16384 AND w.nlink <> 2 + (SELECT count(*) FROM worktree_entry c
+        JOIN worktree_node d USING (file_id, user_id)
+        WHERE c.parent = w.file_id AND c.user_id = w.user_id AND (d.mode & 61440) = 16384)`),
     [],
     "link counts of directories",
   );
   assert.deepEqual(
     all(`SELECT w.file_id FROM worktree_node w WHERE w.file_id IN (SELECT file_id FROM worktree_entry)
-      AND (w.mode & 61440) <> 16384 AND w.nlink <> (SELECT count(*) FROM worktree_entry e WHERE e.file_id = w.file_id)`),
+      AND (w.mode & 61440) <> 16384 AND w.nlink <> (SELECT count(*) FROM worktree_entry e
+        WHERE e.file_id = w.file_id AND e.user_id = w.user_id)`),
     [],
     "link counts of scratch",
   );

@@ -1,7 +1,7 @@
 // The store: one owner, what it refuses to open and leaves untouched, transactions and their hooks, a full disk.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,6 +12,7 @@ import { Library } from "../../lib/library.ts";
 import { Store } from "../../lib/store.ts";
 import { Errno, errnoOf, PfsError } from "../../schema/errors.ts";
 import { ALICE, BookFixture, closing, withBook } from "./book-fixture.ts";
+import { resizeDisk, withSmallDisk } from "./small-disk.ts";
 import { assertAtRest, assertSound } from "./soundness.ts";
 
 function withDirectory(use: (directory: string) => void): void {
@@ -189,18 +190,6 @@ test("FULL: where the reserve is not left a write is refused, nothing is torn, a
 
 const TMPFS_BYTES = 6 * 1024 * 1024;
 
-function withSmallDisk(use: (directory: string) => void): void {
-  withDirectory((directory) => {
-    if (process.getuid?.() !== 0) throw new Error("run this test as root: it mounts a small tmpfs");
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${TMPFS_BYTES}`, "pfs-test", directory]);
-    try {
-      use(directory);
-    } finally {
-      execFileSync("umount", ["-l", directory]);
-    }
-  });
-}
-
 /** Writes until the disk is full; answers what was acknowledged. */
 function fill(book: BookFixture, sizeBytes: number): Map<string, Buffer> {
   const acknowledged = new Map<string, Buffer>();
@@ -224,7 +213,7 @@ for (const [name, sizeBytes, reserveBytes] of [
   ["large files, to the last byte", 300_000, 0],
 ] as const) {
   test(`FULL: a full disk is ENOSPC, nothing is torn, and with space it goes on (${name})`, () => {
-    withSmallDisk((directory) => {
+    withSmallDisk(TMPFS_BYTES, (directory) => {
       const store = reserveBytes === undefined ? {} : { reserveBytes };
       const book = new BookFixture(directory, { store });
       try {
@@ -235,7 +224,7 @@ for (const [name, sizeBytes, reserveBytes] of [
         assertAtRest(book.library);
         const scratch = book.find("scratch.tmp");
         assert.equal(scratch, undefined);
-        execFileSync("mount", ["-o", `remount,size=${3 * TMPFS_BYTES}`, directory]);
+        resizeDisk(directory, 3 * TMPFS_BYTES);
         book.write("after", randomBytes(sizeBytes));
         const file = book.open("after");
         closing(file, ALICE, () => file.write(0, Buffer.from("more"), ALICE));

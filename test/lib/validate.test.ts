@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { planFixes } from "../../lib/path-fixes.ts";
 import { validateBook, validateDirectory } from "../../lib/validate.ts";
 import { parseProfile } from "../../schema/profiles.ts";
 import { alice, BOOK, placeOf, save, withStore } from "./test-store.ts";
@@ -44,6 +45,23 @@ test("FR-010: a directory on disk is held against a profile as an import would, 
     assert.deepEqual(
       found.map(({ path }) => path),
       [join(source, "pipe"), "README.md"],
+    );
+  });
+});
+
+test("FR-010: a violation is mended only where its suggestion is its own", async () => {
+  await withStore("any", ({ worktree, reader }) => {
+    for (const name of ["1 one.md", "1_one.md", "2 two.md", "notes.txt"])
+      save(worktree, `content/01-Part/01-Chapter/${name}`, "");
+    const fixes = planFixes([...validateBook(reader, BOOK, strict)]);
+    assert.deepEqual(
+      fixes.map((fix) => [fix.violation.path.split("/").at(-1), fix.to, fix.to === null ? fix.reason : ""]),
+      [
+        ["1 one.md", null, "More than one file would become content/01-Part/01-Chapter/01-one.md."],
+        ["1_one.md", null, "More than one file would become content/01-Part/01-Chapter/01-one.md."],
+        ["2 two.md", "content/01-Part/01-Chapter/02-two.md", ""],
+        ["notes.txt", null, "No valid name near it is free, or nobody can tell which is meant."],
+      ],
     );
   });
 });

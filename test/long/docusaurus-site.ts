@@ -104,6 +104,17 @@ export class DocusaurusSite {
     return join(this.dir, "build");
   }
 
+  /** Runs a program of Node in the site's directory; resolves with what it printed. Rejects with that if it fails. */
+  async runNode(script: string, ...args: string[]): Promise<string> {
+    try {
+      const options = { cwd: this.dir, env: this.#env, maxBuffer: MAX_OUTPUT_BYTES };
+      return (await run(process.execPath, [script, ...args], options)).stdout;
+    } catch (error) {
+      const { stdout, stderr } = error as { stdout?: string; stderr?: string };
+      throw new Error(`${script} failed:\n${stdout ?? ""}${stderr ?? ""}`, { cause: error });
+    }
+  }
+
   get #program(): string {
     return join(this.dir, "node_modules/.bin/docusaurus");
   }

@@ -3,7 +3,7 @@
  * the count of requests, so that tests can say exactly what is asked.
  */
 import assert from "node:assert/strict";
-import { INIT_FLAG, INIT_FLAG2, OPCODE, type OpcodeName } from "../../mount/kernel/protocol.ts";
+import { FATTR, INIT_FLAG, INIT_FLAG2, OPCODE, type OpcodeName } from "../../mount/kernel/protocol.ts";
 import { Reply } from "../../mount/kernel/reply.ts";
 import { Request } from "../../mount/kernel/request.ts";
 import type { Session } from "../../mount/session.ts";
@@ -183,6 +183,15 @@ export class KernelClient {
       { u32: 0 },
       { bytes },
     );
+  }
+
+  /** truncate(2), or ftruncate(2) with a handle; the errno. */
+  setSize(ask: Ask, size: number, fh?: number): number {
+    const body = Buffer.alloc(88);
+    body.writeUInt32LE(FATTR.SIZE | (fh === undefined ? 0 : FATTR.FH), 0);
+    body.writeBigUInt64LE(BigInt(fh ?? 0), 8);
+    body.writeBigUInt64LE(BigInt(size), 16);
+    return this.send("SETATTR", ask, { bytes: body })?.errno ?? 0;
   }
 
   flush(ask: Ask, fh: number): Answer | undefined {

@@ -44,42 +44,45 @@ class FakeKernel {
 
 const GETATTR_ANSWER_BYTES = 16 + 104;
 
-test("the loop serves all its mounts, and calls beforeWaiting only when nothing waits", () => {
-  withTestBook((book) => {
-    const [doorbell, kernels] = [new Doorbell(), [new FakeKernel(), new FakeKernel()]];
-    const log: string[] = [];
-    let turn = 0;
-    const loop = new Loop({
-      doorbell,
-      onDoorbell: () => log.push("bell"),
-      onFault: (error) => assert.fail(String(error)),
-      beforeWaiting() {
-        turn++;
-        for (const kernel of kernels) {
-          if (turn > 1 && turn < 4) assert.equal(kernel.take(), GETATTR_ANSWER_BYTES);
-          if (turn < 3) kernel.ask();
-        }
-        log.push(`rest ${turn}`);
-        if (turn === 3) doorbell.ring();
-        if (turn === 4) loop.stop();
-        return turn === 4 ? 0 : -1;
-      },
+for (const isAtRest of [false, true])
+  test(`the loop serves all its mounts, and calls beforeWaiting only when nothing waits; at rest: ${isAtRest}`, () => {
+    withTestBook((book) => {
+      const [doorbell, kernels] = [new Doorbell(), [new FakeKernel(), new FakeKernel()]];
+      const log: string[] = [];
+      let turn = 0;
+      const loop = new Loop({
+        doorbell,
+        isAtRest: () => isAtRest,
+        onDoorbell: () => log.push("bell"),
+        onFault: (error) => assert.fail(String(error)),
+        beforeWaiting() {
+          turn++;
+          for (const kernel of kernels) {
+            if (turn > 1 && turn < 4) assert.equal(kernel.take(), GETATTR_ANSWER_BYTES);
+            if (turn < 3) kernel.ask();
+          }
+          log.push(`rest ${turn}`);
+          if (turn === 3) doorbell.ring();
+          if (turn === 4) loop.stop();
+          return turn === 4 ? 0 : -1;
+        },
+      });
+      for (const { device } of kernels)
+        loop.add({ device, session: book.mount().session, onEnd: () => assert.fail() });
+      loop.run();
+      assert.deepEqual(log, ["rest 1", "rest 2", "rest 3", "bell", "rest 4"]);
+      for (const kernel of kernels) kernel.close();
+      for (const { device } of kernels) device.close();
+      doorbell.close();
     });
-    for (const { device } of kernels)
-      loop.add({ device, session: book.mount().session, onEnd: () => assert.fail() });
-    loop.run();
-    assert.deepEqual(log, ["rest 1", "rest 2", "rest 3", "bell", "rest 4"]);
-    for (const kernel of kernels) kernel.close();
-    for (const { device } of kernels) device.close();
-    doorbell.close();
   });
-});
 
 test("the loop wakes up by itself when beforeWaiting asked for it", () => {
   const doorbell = new Doorbell();
   let calls = 0;
   const loop = new Loop({
     doorbell,
+    isAtRest: () => true,
     onDoorbell: () => assert.fail(),
     onFault: (error) => assert.fail(String(error)),
     beforeWaiting() {
@@ -99,6 +102,7 @@ test("a device that fails ends its own mount only; what is thrown in a callback 
     let turn = 0;
     const loop = new Loop({
       doorbell,
+      isAtRest: () => false,
       onDoorbell() {
         throw new Error("in onDoorbell");
       },

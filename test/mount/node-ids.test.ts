@@ -82,12 +82,17 @@ test("identities of files that this kernel does not know change nothing", () => 
   assert.equal(ids.nodeidOf(ORPHAN), ORPHAN);
 });
 
-test("pages that others made stale are dropped at the next open, once", () => {
+test("pages that others made stale are stale until the kernel has been told as often as there was something to tell", () => {
   const ids = known(LESSON);
-  assert.equal(ids.takeFreshness(LESSON), true);
+  assert.equal(ids.isStale(LESSON), false);
   ids.markStale(LESSON);
-  assert.equal(ids.takeFreshness(LESSON), false);
-  assert.equal(ids.takeFreshness(LESSON), true);
+  ids.markStale(LESSON);
+  ids.markTold(LESSON);
+  assert.equal(ids.isStale(LESSON), true);
+  ids.forget(LESSON, 1);
+  assert.equal(ids.isStale(LESSON), true, "another lookup of it may come before that");
+  ids.markTold(LESSON);
+  assert.equal(ids.isStale(LESSON), false);
 });
 
 test("I1: whatever identities are applied, every known node means one file and every file has one node", () => {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { commandOf, processIdOf } from "../../mount/process-names.ts";
 import { RequestActor } from "../../mount/request-actor.ts";
@@ -23,6 +24,24 @@ test("a name is never read from a process's memory, whose lock may wait for the 
   } finally {
     child.kill("SIGKILL");
   }
+});
+
+test("R7: a process that has become another program has its new name at once, and one that is gone has none", async () => {
+  const child = spawn("/bin/sh", ["-c", "read -r _; exec sleep 60"], { stdio: ["pipe", "ignore", "ignore"] });
+  const pid = child.pid as number;
+  try {
+    await once(child, "spawn");
+    assert.equal(commandOf(pid), "sh");
+    child.stdin.write("go\n");
+    for (let waited = 0; commandOf(pid) === "sh" && waited < 5000; waited += 10) await delay(10);
+    assert.equal(commandOf(pid), "sleep");
+    assert.equal(commandOf(process.pid), "node");
+    assert.equal(commandOf(pid), "sleep");
+  } finally {
+    child.kill("SIGKILL");
+  }
+  await once(child, "exit");
+  assert.equal(commandOf(pid), "");
 });
 
 test("R7: a thread counts as its process", async () => {

@@ -23,10 +23,10 @@ function open(book: TestBook, bobsFlags: number) {
   return { alice, bob, seen, theirs, file, mine };
 }
 
-test("R7: a close that saves what another agent wrote is that agent's change", () => {
+test("R7: an fsync that saves what another agent wrote is that agent's change", () => {
   withTestBook((book) => {
     const { bob, seen, theirs } = open(book, O_RDWR);
-    bob.flush(seen, theirs.fh);
+    bob.send("FSYNC", seen, { u64: theirs.fh }, { u32: 0 }, { u32: 0 });
     assert.deepEqual(rows(book), ["create alice", "update alice"]);
     bob.write(seen, theirs.fh, "third!");
     bob.flush(seen, theirs.fh);
@@ -34,10 +34,13 @@ test("R7: a close that saves what another agent wrote is that agent's change", (
   });
 });
 
-test("R7: a last close that saves what another agent wrote is that agent's change", () => {
+test("R7: closing a handle through which nothing was written saves nothing of what others are writing", () => {
   withTestBook((book) => {
-    const { bob, seen, theirs } = open(book, O_RDWR);
+    const { alice, bob, seen, theirs, file, mine } = open(book, O_RDWR);
+    bob.flush(seen, theirs.fh);
     bob.release(seen, theirs.fh);
+    assert.deepEqual(rows(book), ["create alice"], "half written");
+    alice.release(file, mine.fh);
     assert.deepEqual(rows(book), ["create alice", "update alice"]);
   });
 });

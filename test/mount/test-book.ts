@@ -2,12 +2,17 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Errand } from "../../lib/errands.ts";
 import { Library } from "../../lib/library.ts";
+import { PastTrees } from "../../lib/past/past-trees.ts";
 import type { Worktree } from "../../lib/worktree/worktree.ts";
 import { Deliveries } from "../../mount/deliveries.ts";
+import { ErrandDesk } from "../../mount/errand-desk.ts";
 import type { Answer, Notification } from "../../mount/kernel-link.ts";
+import { SeenCheck } from "../../mount/seen-check.ts";
 import { Session } from "../../mount/session.ts";
-import { parseAgentName, parseBookId } from "../../schema/ids.ts";
+import { parseAgentName, parseBookId, type Seq } from "../../schema/ids.ts";
+import { DEFAULT_MODE, type MountMode } from "../../schema/mount-options.ts";
 import { builtInProfile } from "../../schema/profiles.ts";
 import { KernelClient } from "./kernel-client.ts";
 
@@ -34,8 +39,13 @@ export interface TestBook {
   readonly worktree: Worktree;
   readonly deliveries: Deliveries;
   readonly faults: unknown[];
+  /** Where requests wait for errands, and those that were asked for: nobody does them by itself. */
+  readonly desk: ErrandDesk;
+  readonly errands: { readonly id: number; readonly errand: Errand }[];
+  /** Lets every kernel have been told what it was to be told. */
+  deliverAll(): void;
   /** Another mount of the book; INIT is done. */
-  mount(options?: { readonly readOnly?: boolean; readonly agent?: string }): TestMount;
+  mount(options?: Partial<MountMode> & { readonly agent?: string }): TestMount;
 }
 
 /** Runs `use` with an empty book that takes any names. */
@@ -57,29 +67,59 @@ export function withTestBook(use: (book: TestBook) => void): void {
 
 function testBook(library: Library, worktree: Worktree): TestBook {
   const [deliveries, siblings, faults] = [new Deliveries(), new Set<Session>(), [] as unknown[]];
+  const seen = new SeenCheck(worktree);
+  const pastTrees = new PastTrees({ store: library.store, blobs: library.blobs, book: worktree.book });
+  const errands: { id: number; errand: Errand }[] = [];
+  const desk = new ErrandDesk((id, errand) => errands.push({ id, errand }));
+  const mounts: TestMount[] = [];
   return {
     library,
     worktree,
     deliveries,
     faults,
-    mount({ readOnly = false, agent = "test-agent" } = {}) {
+    desk,
+    errands,
+    deliverAll() {
+      for (const { notifications } of mounts)
+        for (const { ticket } of notifications.splice(0)) deliveries.delivered(ticket);
+    },
+    mount({ agent = "test-agent", ...mode } = {}) {
       const [notifications, lateAnswers] = [[] as Notification[], [] as Answer[]];
       const session = new Session({
-        worktree,
+        ...DEFAULT_MODE,
+        ...mode,
+        tree: worktree,
         agent: parseAgentName(agent),
-        readOnly,
-        control: { status: () => ({ book: "test-book" }), refusals: () => worktree.refusals.list() },
+        control: {
+          base: undefined,
+          position: undefined,
+          past: (reference) => pastTrees.find(reference),
+          layer: (user) => pastTrees.at(library.log.seq as Seq, user),
+          store: library.store,
+          worktree,
+          manifest: library.manifest(worktree.book.bookId),
+          log: library.log,
+          logPages: library.logPages,
+          signer: library.signer,
+          process: () => ({}),
+          mount: () => ({ agent }),
+        },
         owner: { uid: 0, gid: 0 },
         deliveries,
+        errands: desk,
         link: {
           notify: (message) => notifications.push(message),
-          answer: (answer) => lateAnswers.push(answer),
+          // The buffer is used again.
+          answer: ({ buffer, length }) =>
+            lateAnswers.push({ buffer: Buffer.from(buffer.subarray(0, length)), length }),
         },
         siblings,
+        seen,
         onFault: (error) => faults.push(error),
       });
       const client = new TestClient(session, notifications, lateAnswers);
       client.init();
+      mounts.push(client);
       return client;
     },
   };

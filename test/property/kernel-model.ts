@@ -3,7 +3,7 @@
 // soon as a name or an open file that it knows would mean another file than the book's.
 
 import assert from "node:assert/strict";
-import { type Change, FileType, type Identity, type Node } from "../../lib/node.ts";
+import { type Actor, type Change, FileType, type Identity, type Node } from "../../lib/node.ts";
 import type { OpenFile } from "../../lib/worktree/open-file.ts";
 import type { Worktree } from "../../lib/worktree/worktree.ts";
 import { Errno, errnoOf, PfsError, PosixError } from "../../schema/errors.ts";
@@ -22,7 +22,7 @@ interface Handle {
 export class KernelModel implements Subject {
   readonly #worktree: Worktree;
   readonly #origin = { mount: "model" };
-  readonly #actor = actorNamed("alice", this.#origin);
+  readonly #actor: Actor;
   readonly #files = new Map<number, FileId>();
   readonly #nodeids = new Map<FileId, number>();
   /** Directory's node id and name → node id; 0 for a name that is known to be absent. */
@@ -32,7 +32,13 @@ export class KernelModel implements Subject {
   readonly #stopListening: () => void;
   readonly #digest: (bytes: Uint8Array) => string;
 
-  constructor(worktree: Worktree, digest: (bytes: Uint8Array) => string) {
+  /** `hidesBase`: as a mount of an overlay with `delete=hide`. */
+  constructor(
+    worktree: Worktree,
+    digest: (bytes: Uint8Array) => string,
+    { hidesBase = false }: { hidesBase?: boolean } = {},
+  ) {
+    this.#actor = { ...actorNamed("alice", this.#origin), hidesBase };
     this.#worktree = worktree;
     this.#digest = digest;
     this.#stopListening = worktree.onChange((change, origin) => {

@@ -1,4 +1,4 @@
-// One run of many test files: how many at once, which ones alone, and where each works. Owns the order of a run; must
+// One run of many test files: how many at once, and where each works. Owns the order of a run; must
 // never know what a test is.
 
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync } from "node:fs";
@@ -13,17 +13,15 @@ const CONCURRENCY = 2;
 
 /** What to run: paths relative to the project's root, which is the working directory. */
 export interface TestRunPlan {
-  /** May run beside each other. */
-  readonly together: readonly string[];
-  /** Run one at a time, after the others: real mounts, editors and killed daemons want the machine for themselves. */
-  readonly alone: readonly string[];
+  /** Any of them may run beside any other. */
+  readonly files: readonly string[];
   readonly timeoutMs: number;
   /** Told each outcome as it is there. */
   readonly onOutcome: (outcome: Outcome) => void;
 }
 
 /** Runs the plan and at last looks for leftovers, which counts as a test of its own. */
-export async function runTestFiles({ together, alone, timeoutMs, onOutcome }: TestRunPlan): Promise<void> {
+export async function runTestFiles({ files, timeoutMs, onOutcome }: TestRunPlan): Promise<void> {
   const traces = new Set(listOutsideTraces());
   const folder = mkdtempSync(join(tmpdir(), "pfs-test-run-"));
   // Tests also run as another user, who must reach these directories.
@@ -56,8 +54,11 @@ export async function runTestFiles({ together, alone, timeoutMs, onOutcome }: Te
     clearWorkplace(workplace);
     workplaces.delete(workplace);
   };
-  await runAll({ files: together, concurrency: CONCURRENCY, runOne });
-  await runAll({ files: alone, concurrency: 1, runOne });
+  const waiting = [...files];
+  const work = async (): Promise<void> => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runOne(file);
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, work));
 
   const startMs = performance.now();
   const outside = listOutsideTraces().filter((trace) => !traces.has(trace));
@@ -70,20 +71,6 @@ export async function runTestFiles({ together, alone, timeoutMs, onOutcome }: Te
     failures: leftovers,
     durationMs: performance.now() - startMs,
   });
-}
-
-interface Queue {
-  readonly files: readonly string[];
-  readonly concurrency: number;
-  readonly runOne: (file: string) => Promise<void>;
-}
-
-async function runAll({ files, concurrency, runOne }: Queue): Promise<void> {
-  const waiting = [...files];
-  const work = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runOne(file);
-  };
-  await Promise.all(Array.from({ length: concurrency }, work));
 }
 
 function makeWorkplace(parent: string, number: number): Workplace {

@@ -26,6 +26,7 @@ describe("errors", () => {
       READ_ONLY: "EROFS",
       NOT_PERMITTED: "EPERM",
       TOO_LARGE: "EFBIG",
+      TOO_MANY: "ENFILE",
       UNAVAILABLE: "EIO",
       CORRUPT: "EIO",
       FULL: "ENOSPC",

@@ -39,6 +39,7 @@ import {
   decodeWrite,
 } from "../../../mount/kernel/decode-open-files.ts";
 import { FATTR, OPCODE } from "../../../mount/kernel/protocol.ts";
+import { xattrNameBytes } from "../../../schema/xattr-name.ts";
 import { request, text, u32, u64 } from "./message.ts";
 
 const NAME = { name: "a.md", nameBytes: 4 };
@@ -165,8 +166,10 @@ describe("requests, byte for byte after include/uapi/linux/fuse.h", () => {
   it("GETXATTR, LISTXATTR, REMOVEXATTR", () => {
     const get = decodeGetxattr(request(OPCODE.GETXATTR, `00010000 00000000 ${text("user.x")}`));
     assert.deepEqual(get, { name: "user.x", size: 256 });
+    const bytes = decodeGetxattr(request(OPCODE.GETXATTR, "00010000 00000000 757365722eff 00"));
+    assert.deepEqual(xattrNameBytes(bytes.name), Buffer.from("user.\xff", "latin1"));
     const list = decodeListxattr(request(OPCODE.LISTXATTR, "00010000 00000000"));
-    assert.deepEqual(list, { name: undefined, size: 256 });
+    assert.deepEqual(list, { name: "", size: 256 });
     assert.deepEqual(decodeRemovexattr(request(OPCODE.REMOVEXATTR, text("user.x"))), { name: "user.x" });
   });
 

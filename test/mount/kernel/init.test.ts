@@ -15,18 +15,17 @@ function offer(minor: number, flags: number, flags2 = 0): InitOffer {
   return { major: 7, minor, maxReadaheadBytes: 131072, flags, flags2 };
 }
 
-function agree(given: InitOffer, passthrough = false): Extract<InitOutcome, { kind: "agreed" }> {
-  const outcome = negotiate(given, { passthrough });
+function agree(given: InitOffer): Extract<InitOutcome, { kind: "agreed" }> {
+  const outcome = negotiate(given);
   assert.equal(outcome.kind, "agreed");
   return outcome as Extract<InitOutcome, { kind: "agreed" }>;
 }
 
 describe("INIT", () => {
   it("7.31 (Linux 5.4): the old flags, no flags2", () => {
-    const { answer, features } = agree(offer(31, UP_TO_31, FLAGS2_45), true);
+    const { answer, features } = agree(offer(31, UP_TO_31, FLAGS2_45));
     assert.equal(answer.minor, 31);
     assert.equal(answer.flags2, 0, "flags2 means nothing without INIT_EXT");
-    assert.equal(answer.maxStackDepth, 0);
     assert.deepEqual(features, {
       minor: 31,
       maxWriteBytes: 1024 * 1024,
@@ -45,40 +44,37 @@ describe("INIT", () => {
       copyFileRange64: false,
       expireOnly: false,
       resend: false,
-      passthrough: false,
+      directMaps: false,
     });
   });
 
-  it("7.38 (Linux 6.2): set-id bits, NOFLUSH, tmpfile, expiry; no passthrough even if asked", () => {
+  it("7.38 (Linux 6.2): set-id bits, NOFLUSH, tmpfile, expiry", () => {
     const { answer, features } = agree(
       offer(38, UP_TO_38, INIT_FLAG2.HAS_EXPIRE_ONLY | INIT_FLAG2.SECURITY_CTX),
-      true,
     );
     assert.equal(answer.flags & INIT_FLAG.INIT_EXT, INIT_FLAG.INIT_EXT);
     assert.equal(answer.flags2, INIT_FLAG2.HAS_EXPIRE_ONLY);
-    const { killPrivileges, noFlush, tmpfile, statx, expireOnly, passthrough } = features;
+    const { killPrivileges, noFlush, tmpfile, statx, expireOnly } = features;
     assert.deepEqual(
-      { killPrivileges, noFlush, tmpfile, statx, expireOnly, passthrough },
+      { killPrivileges, noFlush, tmpfile, statx, expireOnly },
       {
         killPrivileges: true,
         noFlush: true,
         tmpfile: true,
         statx: false,
         expireOnly: true,
-        passthrough: false,
       },
     );
   });
 
-  it("7.45 (Linux 6.18): passthrough only when asked for", () => {
-    const without = agree(offer(45, UP_TO_38, FLAGS2_45));
-    assert.equal(without.features.passthrough, false);
-    assert.equal(without.answer.maxStackDepth, 0);
-    const { answer, features } = agree(offer(45, UP_TO_38, FLAGS2_45), true);
-    assert.equal(answer.maxStackDepth, 1);
-    assert.equal(answer.flags2, INIT_FLAG2.HAS_EXPIRE_ONLY | INIT_FLAG2.HAS_RESEND | INIT_FLAG2.PASSTHROUGH);
-    const { passthrough, resend, statx, copyFileRange64 } = features;
-    assert.deepEqual([passthrough, resend, statx, copyFileRange64], [true, true, true, true]);
+  it("7.45 (Linux 6.18): statx, wide copies, requests sent again; no passthrough", () => {
+    const { answer, features } = agree(offer(45, UP_TO_38, FLAGS2_45));
+    assert.equal(
+      answer.flags2,
+      INIT_FLAG2.HAS_EXPIRE_ONLY | INIT_FLAG2.HAS_RESEND | INIT_FLAG2.DIRECT_IO_ALLOW_MMAP,
+    );
+    const { resend, statx, copyFileRange64 } = features;
+    assert.deepEqual([resend, statx, copyFileRange64], [true, true, true]);
   });
 
   it("a newer minor version is answered with ours", () => {
@@ -86,10 +82,10 @@ describe("INIT", () => {
   });
 
   it("nothing is taken that was not offered, and nothing that would change what close, locks or modes mean", () => {
-    const { answer, features } = agree(offer(45, 0, 0xffffffff), true);
+    const { answer, features } = agree(offer(45, 0, 0xffffffff));
     assert.deepEqual([answer.flags, answer.flags2, answer.maxPages], [0, 0, 0]);
     assert.equal(features.maxWriteBytes, 128 * 1024);
-    const everything = agree(offer(45, 0x7fffffff, 0xffffffff), true).answer;
+    const everything = agree(offer(45, 0x7fffffff, 0xffffffff)).answer;
     const refused =
       INIT_FLAG.WRITEBACK_CACHE |
       INIT_FLAG.POSIX_LOCKS |
@@ -109,10 +105,10 @@ describe("INIT", () => {
   });
 
   it("a newer major version is asked to begin again with 7; an older kernel is refused in a sentence", () => {
-    const newer = negotiate({ ...offer(1, 0), major: 8 }, { passthrough: false });
+    const newer = negotiate({ ...offer(1, 0), major: 8 });
     assert.equal(newer.kind === "ask-again" && newer.answer.major, 7);
     for (const old of [{ ...offer(0, 0), major: 6 }, offer(30, 0)]) {
-      const outcome = negotiate(old, { passthrough: false });
+      const outcome = negotiate(old);
       assert.match(outcome.kind === "refused" ? outcome.reason : "", /7\.31 \(Linux 5\.4\) is the oldest/);
     }
   });

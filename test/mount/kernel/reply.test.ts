@@ -129,15 +129,15 @@ describe("answers, byte for byte after include/uapi/linux/fuse.h", () => {
     assert.equal(built.length, 16 + STRUCT_BYTES.statx_out);
   });
 
-  it("open: handle, flags, backing id", () => {
+  it("open: handle, flags, no backing id", () => {
     const built = reply(OPCODE.OPEN);
-    built.open({ fh: 0x1_0000_0002, flags: FOPEN.KEEP_CACHE | FOPEN.PASSTHROUGH, backingId: 3 });
-    assertBytes(built, "0200000001000000 82000000 03000000");
+    built.open({ fh: 0x1_0000_0002, flags: FOPEN.KEEP_CACHE | FOPEN.NOFLUSH });
+    assertBytes(built, "0200000001000000 22000000 00000000");
   });
 
   it("create: an entry, then an open", () => {
     const built = reply(OPCODE.CREATE);
-    built.create(ENTRY, { fh: 2, flags: 0, backingId: 0 });
+    built.create(ENTRY, { fh: 2, flags: 0 });
     assertBytes(built, `${ENTRY_HEX}${u64(2)}${u64(0)}`);
   });
 
@@ -205,12 +205,10 @@ describe("answers, byte for byte after include/uapi/linux/fuse.h", () => {
       maxWriteBytes: 1048576,
       timeGranularity: 1,
       maxPages: 256,
-      maxStackDepth: 1,
     });
     assertBytes(
       built,
-      "07000000 2d000000 00000200 01000040 4000 3000 00001000 01000000 0001 0000 20000000 01000000" +
-        "00".repeat(24),
+      `07000000 2d000000 00000200 01000040 4000 3000 00001000 01000000 0001 0000 20000000${"00".repeat(28)}`,
     );
   });
 });

@@ -1,0 +1,61 @@
+/** Owns the routes to sync: where books are shared, and doing it now. */
+import type { Daemon } from "../daemon.ts";
+import { addRemote, clone } from "../shared-books.ts";
+import { prefetchEvents, type SyncEvent, syncEvents } from "../sync-events.ts";
+import { check, type Route } from "./route.ts";
+import { bookId, cloneBody, remoteBody, syncBody } from "./shapes.ts";
+
+export function syncRoutes(daemon: Daemon): Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/sync",
+      summary: "The books that are shared, with what waits and what went wrong, one a line.",
+      async *handle() {
+        yield* daemon.syncer.status();
+      },
+    },
+    {
+      method: "POST",
+      path: "/books/:book/remote",
+      summary: 'Shares a book: {"log": "postgres://…", "blobs": "s3://…"}; without a password.',
+      async handle({ params, body }) {
+        const { log: logUrl, blobs: blobsUrl } = check(remoteBody, body);
+        const book = check(bookId, params.book);
+        const shared = await addRemote(daemon.owner, { bookId: book, urls: { logUrl, blobsUrl } });
+        daemon.syncer.book(book);
+        return shared;
+      },
+    },
+    {
+      method: "POST",
+      path: "/books/:book/sync",
+      summary:
+        'Syncs a book now: {"kind": "push"} or {"kind": "pull"}; answers progress and a summary, one a line.',
+      async *handle({ params, body }): AsyncGenerator<SyncEvent, void> {
+        const { kind } = check(syncBody, body);
+        const book = daemon.syncer.book(check(bookId, params.book));
+        yield* syncEvents(book.sync, kind);
+        book.succeeded();
+      },
+    },
+    {
+      method: "POST",
+      path: "/books/:book/prefetch",
+      summary:
+        "Fetches all bytes of a book that are on its remote only; answers progress and a summary, one a line.",
+      handle: ({ params }) => prefetchEvents(daemon.syncer.book(check(bookId, params.book)).sync),
+    },
+    {
+      method: "POST",
+      path: "/clone",
+      summary: 'Brings a shared book: {"book": "my-book", "log": "postgres://…", "blobs": "s3://…"}.',
+      async handle({ body }) {
+        const { book, log: logUrl, blobs: blobsUrl } = check(cloneBody, body);
+        const cloned = await clone(daemon.owner, { bookId: book, urls: { logUrl, blobsUrl } });
+        daemon.syncer.book(book);
+        return cloned;
+      },
+    },
+  ];
+}

@@ -1,0 +1,52 @@
+/** Owns the two kinds of directories that a book is mounted on: this process's own, and another Unix user's. */
+import { type Guest, GuestPlace } from "../mount/kernel/guest-place.ts";
+import { mountPointOf } from "../mount/kernel/mount-table.ts";
+import { type MountOptions, mountDirectory, unmountDirectory } from "../mount/kernel/mounting.ts";
+
+export interface MountPlace {
+  /** Absolute. */
+  readonly directory: string;
+  /** Whether this process can look into the mount. */
+  readonly isOpenToUs: boolean;
+  /** To be called once. @returns the connection, and the directory as the kernel names it. @throws as mountDirectory */
+  mount(options: MountOptions): Promise<{ readonly fd: number; readonly directory: string }>;
+  /** @throws an error with EBUSY as its code or its cause's when it is in use */
+  unmount(options: { readonly lazy: boolean }): Promise<void>;
+  /** To be called when nothing is mounted there any more. */
+  close(): void;
+}
+
+/** @throws PfsError NOT_PERMITTED as GuestPlace.open */
+export async function openPlace(asked: string, guest: Guest | undefined): Promise<MountPlace> {
+  if (guest === undefined) return new OwnPlace(asked);
+  const place = await GuestPlace.open(asked, guest);
+  const { directory } = place;
+  return {
+    directory,
+    isOpenToUs: false,
+    mount: async (options) => ({ fd: place.mount(options), directory }),
+    unmount: (options) => place.unmount(options),
+    close: () => place.close(),
+  };
+}
+
+class OwnPlace implements MountPlace {
+  readonly isOpenToUs = true;
+  directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  async mount(options: MountOptions): Promise<{ readonly fd: number; readonly directory: string }> {
+    const fd = await mountDirectory(this.directory, options);
+    this.directory = await mountPointOf(this.directory);
+    return { fd, directory: this.directory };
+  }
+
+  unmount(options: { readonly lazy: boolean }): Promise<void> {
+    return unmountDirectory(this.directory, options);
+  }
+
+  close(): void {}
+}

@@ -1,0 +1,141 @@
+/**
+ * Owns when a shared book is synced while a daemon runs: soon after it has changed here or there, and again after a failure,
+ * ever more rarely. Must never do a step itself: book-sync.ts does.
+ */
+import type { Watch } from "../lib/remote/remote-log.ts";
+import type { BookId } from "../schema/ids.ts";
+import { BookPublisher } from "./book-publisher.ts";
+import { BookSync, type BookSyncOptions } from "./book-sync.ts";
+import { retryDelayMs } from "./retry-delay.ts";
+import type { SyncStatus } from "./sync-status.ts";
+
+export interface SyncedBookOptions extends BookSyncOptions {
+  onFailure(bookId: BookId, message: string): void;
+}
+
+/** A save is more than one row; what comes meanwhile goes along. */
+const SETTLE_MS = 20;
+/** Failures are told of soon, and tried again from here. */
+const RETRY = { policy: { attempts: 3, totalMs: 10_000 } };
+
+export class SyncedBook {
+  readonly sync: BookSync;
+  readonly #options: SyncedBookOptions;
+  readonly #publisher: BookPublisher;
+  readonly #abort = new AbortController();
+  #watch: Watch | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #isWanted = false;
+  #failures = 0;
+  #error: string | undefined;
+  #nextAttempt: string | undefined;
+  #lastSync: string | undefined;
+
+  constructor(options: SyncedBookOptions) {
+    this.#options = options;
+    this.sync = new BookSync({ ...options, retry: RETRY });
+    this.#publisher = new BookPublisher(this.sync, (message) => options.onFailure(this.sync.bookId, message));
+  }
+
+  /** Begins to sync by itself. Never fails: `status` tells. */
+  start(): void {
+    void this.#startWatching();
+    this.#soon(0);
+  }
+
+  /** Something was done in the book here. */
+  changed(): void {
+    // The next attempt takes it along.
+    if (this.#failures === 0 && this.sync.waiting().rows > 0) this.#soon(SETTLE_MS);
+  }
+
+  status(): SyncStatus {
+    const { logUrl, blobsUrl } = this.sync.state();
+    const { rows, bytes } = this.sync.waiting();
+    const isWaiting = this.#nextAttempt !== undefined;
+    return {
+      book: this.sync.bookId,
+      log: logUrl,
+      blobs: blobsUrl,
+      state: this.#running !== undefined ? "syncing" : isWaiting ? "waiting" : "idle",
+      pending: rows,
+      pending_bytes: bytes,
+      last_sync: this.#lastSync ?? null,
+      error: this.#error ?? this.#publisher.error ?? null,
+      next_attempt: this.#nextAttempt ?? null,
+    };
+  }
+
+  /** What was asked for by hand has gone well. */
+  succeeded(): void {
+    this.#failures = 0;
+    this.#error = this.#nextAttempt = undefined;
+    this.#lastSync = new Date().toISOString();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#abort.abort(new Error("the daemon is stopping"));
+    await this.#watch?.close();
+    await Promise.all([this.#running, this.#publisher.close()]);
+    await this.sync.close();
+  }
+
+  async #startWatching(): Promise<void> {
+    try {
+      const { log } = await this.sync.remote();
+      if (this.#abort.signal.aborted) return;
+      this.#watch = log.watch((bookId, seq) => {
+        if (bookId !== this.sync.bookId) return;
+        // Whoever tells can be reached again.
+        if (this.#failures > 0 || seq > this.sync.state().pulledSeq) this.#soon(0);
+      });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #soon(delayMs: number): void {
+    if (this.#abort.signal.aborted) return;
+    if (this.#running !== undefined) {
+      this.#isWanted = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#nextAttempt = undefined;
+    this.#timer = setTimeout(() => {
+      this.#running = this.#run().finally(() => {
+        this.#running = undefined;
+        if (!this.#isWanted) return;
+        this.#isWanted = false;
+        if (this.#failures === 0) this.#soon(SETTLE_MS);
+      });
+    }, delayMs);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      const { pushed } = await this.sync.run("push", { signal: this.#abort.signal });
+      this.succeeded();
+      this.#publisher.synced(pushed > 0);
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (message !== this.#error) this.#options.onFailure(this.sync.bookId, message);
+    this.#error = message;
+    const delayMs = retryDelayMs(this.#failures++);
+    clearTimeout(this.#timer);
+    this.#nextAttempt = new Date(Date.now() + delayMs).toISOString();
+    this.#timer = setTimeout(() => {
+      this.#nextAttempt = undefined;
+      this.#running = this.#run().finally(() => {
+        this.#running = undefined;
+      });
+    }, delayMs);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Owns reading the log forward, a page at a time, from the thread that writes it: what costs more than a page must be asked
+ * for again. Must never look at rows that it does not give out, but for other books' in one store.
+ */
+import type { Statement } from "better-sqlite3";
+import type { BookId } from "../schema/ids.ts";
+import type { LogRow } from "../schema/log-row.ts";
+import { lastRowUntil } from "./past/position.ts";
+import type { Store } from "./store.ts";
+
+/** Rows of a page: some 100 KB of JSON, made in about a millisecond. */
+export const PAGE_ROWS = 200;
+
+/** The rows of one book, or of one path of it, up to a position. */
+export interface LogRange {
+  readonly bookId: BookId;
+  readonly path?: string | undefined;
+  readonly untilSeq: number;
+}
+
+export class LogPages {
+  readonly #store: Store;
+  readonly #book: Statement<unknown[], LogRow>;
+  readonly #path: Statement<unknown[], LogRow>;
+  readonly #row: Statement<unknown[], LogRow>;
+  readonly #latest: Statement<unknown[], string>;
+  readonly #below: Statement<unknown[], 1>;
+
+  constructor(store: Store) {
+    this.#store = store;
+    const { database } = store;
+    // The book's index has the rows by path: with `+` the table gives them by seq.
+    this.#book = database.prepare(
+      `SELECT * FROM audit_log WHERE seq > ? AND seq <= ? AND +book_id = ? ORDER BY seq LIMIT ${PAGE_ROWS}`,
+    );
+    this.#path = database.prepare(
+      `SELECT * FROM audit_log INDEXED BY audit_log_path WHERE seq > ? AND seq <= ? AND book_id = ? AND path = ?
+       ORDER BY seq LIMIT ${PAGE_ROWS}`,
+    );
+    this.#row = database.prepare("SELECT * FROM audit_log WHERE seq = ?");
+    this.#latest = database
+      .prepare<unknown[], string>(
+        `SELECT timestamp FROM audit_log INDEXED BY audit_log_path WHERE book_id = ? AND path = ?
+         ORDER BY seq DESC LIMIT 1`,
+      )
+      .pluck();
+    this.#below = database
+      .prepare<unknown[], 1>(
+        "SELECT 1 FROM audit_log INDEXED BY audit_log_path WHERE book_id = ? AND path > ? AND path < ? LIMIT 1",
+      )
+      .pluck();
+  }
+
+  /** The next rows of a range after `afterSeq`, oldest first; fewer than {@link PAGE_ROWS} at its end. */
+  page({ bookId, path, untilSeq }: LogRange, afterSeq: number): LogRow[] {
+    this.#store.read();
+    return path === undefined
+      ? this.#book.all(afterSeq, untilSeq, bookId)
+      : this.#path.all(afterSeq, untilSeq, bookId, path);
+  }
+
+  /** The row at a position that there is. */
+  row(seq: number): LogRow {
+    this.#store.read();
+    return this.#row.get(seq) as LogRow;
+  }
+
+  /** When something was last said of a path, ISO 8601; undefined when nothing ever was. */
+  latestOf(bookId: BookId, path: string): string | undefined {
+    this.#store.read();
+    return this.#latest.get(bookId, path);
+  }
+
+  /** Position of the last row before a time (milliseconds since 1970), whatever book it is of; 0 when there is none. */
+  lastBefore(timeMs: number): number {
+    this.#store.read();
+    return lastRowUntil(this.#store.database, new Date(timeMs - 1).toISOString()) ?? 0;
+  }
+
+  /** Whether anything was ever said of a path below a directory. */
+  hasBelow(bookId: BookId, directory: string): boolean {
+    this.#store.read();
+    // "0" is the character after "/".
+    return this.#below.get(bookId, `${directory}/`, `${directory}0`) !== undefined;
+  }
+}

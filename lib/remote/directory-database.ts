@@ -1,0 +1,133 @@
+/**
+ * Owns opening the database of a shared log in a directory, made and migrated by whoever comes first of several processes,
+ * and what its failures mean. Must never touch a database that is not one of these.
+ */
+import { closeSync, existsSync, fchmodSync, openSync, statSync } from "node:fs";
+import { join } from "node:path";
+import Sqlite from "better-sqlite3";
+import { type ErrorCode, PfsError } from "../../schema/errors.ts";
+import { makeDirectories } from "../make-directories.ts";
+import { readMigrations } from "../migrations.ts";
+import { asDirectoryError, missingRemote } from "./directory-errors.ts";
+import { RemoteError } from "./remote-error.ts";
+
+/** Marks the file as ours in SQLite's header (`PRAGMA application_id`): "pfsr". A store has another one. */
+const APPLICATION_ID = 0x70667372;
+/** How long one waits for other processes to commit before it is tried again later: until then it is the thread that waits. */
+const BUSY_MS = 500;
+
+const directoryOfMigrations = new URL("../../schema/migrations/shared-directory/", import.meta.url);
+
+/** The database's file in a remote's directory. */
+export function databaseFile(directory: string): string {
+  return join(directory, "log.db");
+}
+
+/**
+ * Opens `DIR/log.db`.
+ * @param isNew makes it, and the directory, where there is none: otherwise that is a disk that is not mounted
+ * @throws PfsError STORE_DAMAGED: something else is there; UNSUPPORTED_VERSION; USAGE: it cannot be made; RemoteError
+ */
+export function openSharedDatabase(directory: string, isNew = false): Sqlite.Database {
+  const file = databaseFile(directory);
+  if (isNew) makeEmpty(directory, file);
+  else if (!existsSync(file)) throw missingRemote(directory);
+  const database = new Sqlite(file, { timeout: BUSY_MS });
+  try {
+    // Before anything is written.
+    refuseForeign(database, file);
+    if (!isNew && read(database, "schema_version") === 0) throw missingRemote(directory);
+    database.pragma("journal_mode = WAL");
+    // What was answered as appended is on the disk, as it is in PostgreSQL.
+    database.pragma("synchronous = FULL");
+    database.pragma("foreign_keys = ON");
+    database.pragma("trusted_schema = OFF");
+    migrate(database, file);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Whoever may use the directory may use the database: SQLite gives its other files the mode of this one. */
+function makeEmpty(directory: string, file: string): void {
+  makeDirectories(directory, 0o700);
+  if (existsSync(file)) return;
+  const fd = openSync(file, "a", 0o600);
+  try {
+    fchmodSync(fd, statSync(directory).mode & 0o666);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function refuseForeign(database: Sqlite.Database, file: string): void {
+  if (read(database, "schema_version") === 0 || read(database, "application_id") === APPLICATION_ID) return;
+  throw new PfsError("STORE_DAMAGED", `${file} is a SQLite database, but not a shared log of pfs.`, {
+    hint: "It was left as it is. Name another directory.",
+  });
+}
+
+function migrate(database: Sqlite.Database, file: string): void {
+  const migrations = readMigrations(directoryOfMigrations);
+  const newest = migrations.at(-1)?.version ?? 0;
+  if (read(database, "user_version") === newest) return;
+  const bringUp = database.transaction(() => {
+    // Another process may have done it while this one waited.
+    refuseForeign(database, file);
+    const present = read(database, "user_version");
+    if (present > newest) {
+      throw new PfsError(
+        "UNSUPPORTED_VERSION",
+        `The shared log ${file} has schema version ${present}; this pfs knows up to ${newest}.`,
+        { hint: "Upgrade pfs. The shared log was left as it is." },
+      );
+    }
+    for (const { version, sql } of migrations) if (version > present) database.exec(sql);
+    database.pragma(`application_id = ${APPLICATION_ID}`);
+    database.pragma(`user_version = ${newest}`);
+  });
+  bringUp.immediate();
+}
+
+function read(database: Sqlite.Database, name: string): number {
+  return database.pragma(name, { simple: true }) as number;
+}
+
+interface Meaning {
+  readonly code: ErrorCode;
+  readonly says: string;
+  readonly isRetryable: boolean;
+}
+
+/** By SQLite's result code without what follows. Source: https://www.sqlite.org/rescode.html */
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  SQLITE_BUSY: { code: "UNAVAILABLE", says: "is busy with changes by others", isRetryable: true },
+  SQLITE_LOCKED: { code: "UNAVAILABLE", says: "is busy with changes by others", isRetryable: true },
+  SQLITE_FULL: { code: "FULL", says: "has no room left on its disk", isRetryable: false },
+  SQLITE_READONLY: { code: "READ_ONLY", says: "may not be written", isRetryable: false },
+  SQLITE_NOTADB: {
+    code: "STORE_DAMAGED",
+    says: "has a log.db that is no SQLite database",
+    isRetryable: false,
+  },
+  SQLITE_CORRUPT: { code: "STORE_DAMAGED", says: "has a log.db that is damaged", isRetryable: false },
+};
+
+/** The error to throw in place of one that SQLite or the system threw. */
+export function explainSqliteError(error: unknown, directory: string): unknown {
+  if (!(error instanceof Sqlite.SqliteError)) return asDirectoryError(error, directory);
+  const { code } = error;
+  const known = MEANINGS[code] ?? MEANINGS[code.split("_").slice(0, 2).join("_")];
+  const {
+    code: ours,
+    says,
+    isRetryable,
+  } = known ?? {
+    code: "UNAVAILABLE",
+    says: `cannot be used: ${error.message} (${code})`,
+    isRetryable: false,
+  };
+  return new RemoteError(ours, `The remote ${directory} ${says}.`, { isRetryable, cause: error });
+}

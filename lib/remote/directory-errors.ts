@@ -1,0 +1,47 @@
+/** Owns what a failure of a shared directory means to whoever uses it as a remote. Must never touch the disk. */
+import { PfsError } from "../../schema/errors.ts";
+import { RemoteError } from "./remote-error.ts";
+
+const FULL: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
+const FORBIDDEN: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS"]);
+/** What a network's file system, or a machine short of something, may do better in a moment. */
+const PASSING: ReadonlySet<string> = new Set([
+  "EAGAIN",
+  "EBUSY",
+  "EHOSTDOWN",
+  "EINTR",
+  "EMFILE",
+  "ENFILE",
+  "ENOMEM",
+  "ENOTCONN",
+  "ESTALE",
+  "ETIMEDOUT",
+]);
+
+/** The error to throw for one that working in `directory` met; itself where no system call failed. */
+export function asDirectoryError(error: unknown, directory: string): unknown {
+  if (error instanceof PfsError) return error;
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  if (code === undefined || syscall === undefined) return error;
+  if (FULL.has(code)) {
+    return new RemoteError("FULL", `The disk of the remote ${directory} is full.`, {
+      hint: "Free some space on it.",
+      isRetryable: false,
+      cause: error,
+    });
+  }
+  if (code === "ENOENT" || code === "ENOTDIR") return missingRemote(directory, error);
+  const why = FORBIDDEN.has(code) ? `this user may not (${code})` : code;
+  return new RemoteError("UNAVAILABLE", `The remote ${directory} cannot be used: ${why}.`, {
+    isRetryable: PASSING.has(code),
+    cause: error,
+  });
+}
+
+export function missingRemote(directory: string, cause?: unknown): RemoteError {
+  return new RemoteError("UNAVAILABLE", `There is no remote at ${directory}.`, {
+    hint: "Mount the disk that it is on, if it is on another one.",
+    isRetryable: false,
+    cause,
+  });
+}

@@ -1,0 +1,130 @@
+/**
+ * Owns how requests go to S3: the client's settings, streams as bodies, failures as RemoteErrors. Must never try again
+ * (with-retry.ts does) nor know what is stored.
+ */
+import { createHash } from "node:crypto";
+import { Readable } from "node:stream";
+import {
+  S3Client,
+  type S3ClientConfig,
+  type ServiceInputTypes,
+  type ServiceOutputTypes,
+} from "@aws-sdk/client-s3";
+import { nameOfLocation, type S3Location } from "./blobs-location.ts";
+import { asS3Error } from "./s3-errors.ts";
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** Requests under way at once; more wait. */
+const MAX_SOCKETS = 16;
+const PIECE_BYTES = 64 * 1024;
+/** What the SDK would write to the console is told by its errors, or of no use. */
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+type Command<Input extends ServiceInputTypes, Output extends ServiceOutputTypes> = Parameters<
+  typeof S3Client.prototype.send<Input, Output>
+>[0];
+
+export class S3Connection {
+  readonly bucket: string;
+  /** For messages, at the beginning of a sentence. */
+  readonly name: string;
+  readonly #client: S3Client;
+
+  constructor(location: S3Location) {
+    this.bucket = location.bucket;
+    this.name = nameOfLocation(location);
+    this.#client = new S3Client(configOf(location));
+    addContentMd5(this.#client);
+  }
+
+  /** @throws RemoteError; the signal's reason */
+  async send<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: Command<Input, Output>,
+    signal?: AbortSignal,
+  ): Promise<Output> {
+    try {
+      return await this.sendRaw(command, signal);
+    } catch (error) {
+      throw this.explain(error, signal);
+    }
+  }
+
+  /** The same with failures as the SDK throws them, for s3Answer. */
+  async sendRaw<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: Command<Input, Output>,
+    signal?: AbortSignal,
+  ): Promise<Output> {
+    signal?.throwIfAborted();
+    return await this.#client.send(command, signal === undefined ? {} : { abortSignal: signal });
+  }
+
+  /**
+   * Sends a command whose body is a stream, of which the SDK itself would never tell that it failed.
+   * @throws what the stream throws; else as sendRaw
+   */
+  async sendStream<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    pieces: AsyncIterable<Uint8Array>,
+    makeCommand: (body: Readable) => Command<Input, Output>,
+    signal?: AbortSignal,
+  ): Promise<Output> {
+    const broken = new AbortController();
+    const body = Readable.from(pieces, { objectMode: false, highWaterMark: PIECE_BYTES });
+    let failure: { readonly error: unknown } | undefined;
+    body.on("error", (error) => {
+      failure ??= { error };
+      broken.abort(error);
+    });
+    try {
+      const signals = signal === undefined ? [broken.signal] : [broken.signal, signal];
+      return await this.sendRaw(makeCommand(body), AbortSignal.any(signals));
+    } catch (error) {
+      throw failure === undefined ? error : failure.error;
+    } finally {
+      body.destroy();
+    }
+  }
+
+  /** The error to throw for one that the SDK threw. */
+  explain(error: unknown, signal?: AbortSignal): unknown {
+    return signal?.aborted === true ? signal.reason : asS3Error(error, this.name);
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+}
+
+function configOf({ endpoint, region }: S3Location): S3ClientConfig {
+  const agent = { keepAlive: true, maxSockets: MAX_SOCKETS };
+  return {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    region,
+    forcePathStyle: true,
+    maxAttempts: 1,
+    // R2 knows few of the checksums that the SDK would add; each request that has its bytes in memory has an MD5.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    // Servers that do not answer it cost seconds.
+    expectContinueHeader: false,
+    logger: silent,
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      httpAgent: agent,
+      httpsAgent: agent,
+      logger: silent,
+    },
+  };
+}
+
+/** Lets the server find out when bytes were changed on their way to it. */
+function addContentMd5(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const { body, headers } = args.request as { body?: unknown; headers: Record<string, string> };
+      if ((typeof body === "string" && body !== "") || body instanceof Uint8Array)
+        headers["content-md5"] ??= createHash("md5").update(body).digest("base64");
+      return await next(args);
+    },
+    { step: "build", priority: "low", name: "addContentMd5" },
+  );
+}

@@ -1,0 +1,190 @@
+/**
+ * Owns sending long objects to S3 in parts: equal ones but the last, as R2 wants them; a few at once; resumed where another
+ * attempt, or another process, was cut off; aborted when nobody goes on with them. Must never hold a part in memory.
+ */
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import { runBounded } from "../run-bounded.ts";
+import { digestParts } from "./part-digests.ts";
+import type { BlobSource, PutOutcome } from "./remote-blobs.ts";
+import { RemoteError } from "./remote-error.ts";
+import type { S3Connection } from "./s3-connection.ts";
+import { s3Answer } from "./s3-errors.ts";
+import type { UploadNote, UploadNotes } from "./upload-notes.ts";
+
+/** From this many bytes on an object is sent in parts, unless told otherwise; a part has as many. */
+export const PART_BYTES = 16 * 1024 * 1024;
+/** S3's limit. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const MAX_PARTS = 10_000;
+const CONCURRENCY = 4;
+/** R2 gives up uploads after as many days by itself. */
+const ABANDONED_AFTER_MS = 7 * 24 * 3600 * 1000;
+
+type Upload = Omit<UploadNote, "remote" | "parts"> & { readonly parts: UploadNote["parts"][number][] };
+
+export class S3Uploads {
+  readonly #connection: S3Connection;
+  readonly #notes: UploadNotes;
+  readonly #partBytes: number;
+
+  /** `partBytes`: of a part, unless the object is so long that it would need too many. */
+  constructor(connection: S3Connection, notes: UploadNotes, partBytes: number) {
+    this.#connection = connection;
+    this.#notes = notes;
+    this.#partBytes = partBytes;
+  }
+
+  /**
+   * Sends what is long, unless it is there.
+   * @param isThere asks whether the key has an object
+   */
+  async put(
+    source: BlobSource,
+    key: string,
+    isThere: () => Promise<boolean>,
+    signal?: AbortSignal,
+  ): Promise<PutOutcome> {
+    const { sizeBytes } = source;
+    const partBytes = this.#partBytes * Math.ceil(sizeBytes / (this.#partBytes * MAX_PARTS));
+    const digests = await digestParts(source, partBytes, signal);
+    const upload =
+      (await this.#findBegun(key, sizeBytes, partBytes)) ?? (await this.#begin(key, sizeBytes, partBytes));
+    try {
+      await this.#sendParts(upload, source, digests, signal);
+      await this.#complete(upload, signal);
+    } catch (error) {
+      const answer = s3Answer(error);
+      if (answer?.status === 412) {
+        await this.#giveUp(upload);
+        return "present";
+      }
+      if (answer?.code === "NoSuchUpload") {
+        // It was completed, and the answer was lost; or somebody aborted it.
+        await this.#notes.remove(key);
+        if (await isThere()) return "stored";
+        throw this.#lostUpload(error);
+      }
+      if (answer?.code === "InvalidPart" || answer?.code === "InvalidPartOrder") {
+        await this.#giveUp(upload);
+        throw this.#lostUpload(error);
+      }
+      throw this.#connection.explain(error, signal);
+    }
+    await this.#notes.remove(key);
+    return "stored";
+  }
+
+  /** The key has its object: an upload to it that is noted was completed, or has no use any more. */
+  async forget(key: string): Promise<void> {
+    const note = await this.#notes.find(key);
+    if (note !== undefined) await this.#giveUp(note);
+  }
+
+  /** Aborts the uploads that were begun so long ago that nobody goes on with them. */
+  async abortAbandoned(): Promise<void> {
+    const now = Date.now();
+    for (const note of await this.#notes.list())
+      if (now - Date.parse(note.startedAt) > ABANDONED_AFTER_MS) await this.#giveUp(note);
+  }
+
+  async #findBegun(key: string, sizeBytes: number, partBytes: number): Promise<Upload | undefined> {
+    const note = await this.#notes.find(key);
+    if (note === undefined) return undefined;
+    if (note.sizeBytes === sizeBytes && note.partBytes === partBytes)
+      return { ...note, parts: [...note.parts] };
+    await this.#giveUp(note);
+    return undefined;
+  }
+
+  async #begin(key: string, sizeBytes: number, partBytes: number): Promise<Upload> {
+    const { UploadId: uploadId } = await this.#connection.send(
+      new CreateMultipartUploadCommand({
+        Bucket: this.#connection.bucket,
+        Key: key,
+        ContentType: "application/octet-stream",
+      }),
+    );
+    if (uploadId === undefined) throw new Error("S3 named no upload");
+    const upload = { key, uploadId, sizeBytes, partBytes, startedAt: new Date().toISOString(), parts: [] };
+    await this.#notes.save(upload);
+    return upload;
+  }
+
+  async #sendParts(
+    upload: Upload,
+    source: BlobSource,
+    digests: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const sent = new Map(upload.parts.map(({ number, md5 }) => [number, md5]));
+    const missing = digests
+      .map((md5, at) => ({ number: at + 1, md5 }))
+      .filter(({ number, md5 }) => sent.get(number) !== md5);
+    await runBounded(missing, CONCURRENCY, async ({ number, md5 }) => {
+      const start = (number - 1) * upload.partBytes;
+      const end = Math.min(start + upload.partBytes, upload.sizeBytes);
+      const { ETag: etag } = await this.#connection.sendStream(
+        source.read(start, end),
+        (body) =>
+          new UploadPartCommand({
+            Bucket: this.#connection.bucket,
+            Key: upload.key,
+            UploadId: upload.uploadId,
+            PartNumber: number,
+            Body: body,
+            ContentLength: end - start,
+            ContentMD5: md5,
+          }),
+        signal,
+      );
+      if (etag === undefined) throw new Error("S3 named no ETag");
+      upload.parts.push({ number, etag, md5 });
+      await this.#notes.save(upload);
+    });
+  }
+
+  async #complete(upload: Upload, signal: AbortSignal | undefined): Promise<void> {
+    const parts = new Map(upload.parts.map((part) => [part.number, part]));
+    await this.#connection.sendRaw(
+      new CompleteMultipartUploadCommand({
+        Bucket: this.#connection.bucket,
+        Key: upload.key,
+        UploadId: upload.uploadId,
+        IfNoneMatch: "*",
+        MultipartUpload: {
+          Parts: [...parts.values()]
+            .sort((a, b) => a.number - b.number)
+            .map(({ number, etag }) => ({ PartNumber: number, ETag: etag })),
+        },
+      }),
+      signal,
+    );
+  }
+
+  async #giveUp({ key, uploadId }: Pick<Upload, "key" | "uploadId">): Promise<void> {
+    const { bucket } = this.#connection;
+    try {
+      await this.#connection.sendRaw(
+        new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId: uploadId }),
+      );
+    } catch (error) {
+      if (s3Answer(error)?.code !== "NoSuchUpload") throw this.#connection.explain(error);
+    }
+    await this.#notes.remove(key);
+  }
+
+  #lostUpload(cause: unknown): RemoteError {
+    return new RemoteError(
+      "UNAVAILABLE",
+      `${this.#connection.name} has forgotten an upload; it begins anew.`,
+      {
+        isRetryable: true,
+        cause: new Error(s3Answer(cause)?.code),
+      },
+    );
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Owns doing an errand, in a thread that may wait. Must never be used in the mount thread.
+ */
+import { createHash } from "node:crypto";
+import { open } from "node:fs/promises";
+import type { BlobHash } from "../schema/ids.ts";
+import { makeArchiveFile } from "./archive/archive-file.ts";
+import type {
+  Errand,
+  ErrandOutcome,
+  FetchErrand,
+  HashErrand,
+  HashOutcome,
+  MetricsErrand,
+} from "./errands.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { PAGE_ROWS } from "./log-pages.ts";
+import { searchLog } from "./log-search.ts";
+import { StoreReader } from "./reader.ts";
+import { verifyLog } from "./verify.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * Undefined when the file changed meanwhile.
+ * @param signal ends the making of an archive, of which nothing is left then
+ * @throws NodeJS.ErrnoException when it cannot be read or synced; as StoreReader.open; the signal's reason
+ */
+export async function runErrand(
+  errand: Exclude<Errand, MetricsErrand | FetchErrand>,
+  storeDirectory: string,
+  signal?: AbortSignal,
+): Promise<ErrandOutcome | undefined> {
+  if (errand.type === "hash") return hashFile(errand);
+  if (errand.type === "archive") return makeArchiveFile(errand, storeDirectory, signal);
+  const reader = StoreReader.openBeside(storeDirectory);
+  try {
+    if (errand.type === "check-log") return await verifyLog(reader);
+    return await searchLog(reader.database, errand.search, PAGE_ROWS);
+  } finally {
+    reader.close();
+  }
+}
+
+async function hashFile({ path, sync }: HashErrand): Promise<HashOutcome | undefined> {
+  const file = await open(path, "r");
+  try {
+    const before = fingerprintOf(await file.stat({ bigint: true }));
+    const hash = createHash("sha256");
+    const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    for (;;) {
+      const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, null);
+      if (bytesRead === 0) break;
+      hash.update(chunk.subarray(0, bytesRead));
+    }
+    if (sync) await file.datasync();
+    const fingerprint = fingerprintOf(await file.stat({ bigint: true }));
+    return fingerprint === before ? { hash: hash.digest("hex") as BlobHash, fingerprint } : undefined;
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Owns the tables of sync of one book: where it is shared, which rows of the log are shared rows or came of one, which bytes
+ * the remote is known to have. Must never decide what is done about a row.
+ */
+import type { Database, Statement } from "better-sqlite3";
+import type { BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
+import type { LogRow } from "../schema/log-row.ts";
+import type { TreePath } from "../schema/paths.ts";
+
+/** Where a book is shared. */
+export interface RemoteOfBook {
+  /** Without secrets, as the other. */
+  readonly logUrl: string;
+  readonly blobsUrl: string;
+  /** What the remote log calls itself. */
+  readonly remoteId: string;
+}
+
+/** How far a book is shared. */
+export interface SharedPosition {
+  /** Position of the shared log up to which this store has everything. */
+  readonly pulledSeq: number;
+  /** Position of this store's log up to which every row of the book is shared. */
+  readonly pushedSeq: number;
+}
+
+/** A row of this store's log with its row of the shared log. */
+export interface SharedPair {
+  readonly seq: number;
+  readonly sharedSeq: number;
+}
+
+/** A version of a path as a row of the log says it. */
+export interface LoggedFile {
+  readonly hash: BlobHash;
+  readonly size: number;
+  readonly mode: number;
+  /** Decimal nanoseconds since 1970. */
+  readonly mtime: string;
+  readonly fileId: FileId;
+}
+
+/** Of a row of the log that the shared log does not have yet, as far as it was pulled. */
+export type UnsettledRow = Pick<
+  LogRow,
+  "seq" | "operation" | "status" | "prev_path" | "agent_id" | "uid" | "pid" | "command"
+> & { readonly path: TreePath; readonly user_id: UserId; readonly file_id: FileId | null };
+
+/** Where a book is shared and how far, as whoever syncs it needs it. */
+export interface RemoteState extends RemoteOfBook, SharedPosition {
+  readonly bookId: BookId;
+}
+
+const SELECT_REMOTE = `SELECT book_id AS bookId, log_url AS logUrl, blobs_url AS blobsUrl, remote_id AS remoteId,
+  pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM remote`;
+
+/** Undefined for a book that is not shared. */
+export function findRemote(database: Database, bookId: BookId): RemoteState | undefined {
+  return database.prepare<unknown[], RemoteState>(`${SELECT_REMOTE} WHERE book_id = ?`).get(bookId);
+}
+
+/** Of all books that are shared. */
+export function listRemotes(database: Database): RemoteState[] {
+  return database.prepare<unknown[], RemoteState>(`${SELECT_REMOTE} ORDER BY book_id`).all();
+}
+
+/** The books whose remote is known to have these bytes. */
+export function booksThatShare(database: Database, hash: BlobHash): BookId[] {
+  return database
+    .prepare<unknown[], BookId>("SELECT book_id FROM remote_blob WHERE sha256 = ?")
+    .pluck()
+    .all(hash);
+}
+
+export class SharedRows {
+  readonly #bookId: BookId;
+  readonly #position: Statement<unknown[], SharedPosition>;
+  readonly #connect: Statement<unknown[]>;
+  readonly #setPulled: Statement<unknown[]>;
+  readonly #setPushed: Statement<unknown[]>;
+  readonly #note: Statement<unknown[]>;
+  readonly #noteBlob: Statement<unknown[]>;
+  readonly #firstPending: Statement<unknown[], number>;
+  readonly #firstOvertaking: Statement<unknown[], number>;
+  readonly #lastNoted: Statement<unknown[], number | null>;
+  readonly #unsettled: Statement<unknown[], UnsettledRow>;
+  readonly #isUnsettled: Statement<unknown[], 1>;
+  readonly #lastSynced: Statement<unknown[], LoggedFile & { hash: BlobHash | null }>;
+  readonly #own: Statement<unknown[], LogRow>;
+  readonly #isSuperseded: Statement<unknown[], 1>;
+  readonly #logEnd: Statement<unknown[], number | null>;
+
+  constructor(database: Database, bookId: BookId) {
+    this.#bookId = bookId;
+    const notSettled = `NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq AND s.shared_seq <= +:pulled)`;
+    this.#position = database.prepare(
+      "SELECT pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM remote WHERE book_id = ?",
+    );
+    this.#connect = database.prepare(
+      "INSERT INTO remote (book_id, log_url, blobs_url, remote_id) VALUES (?, ?, ?, ?)",
+    );
+    this.#setPulled = database.prepare("UPDATE remote SET pulled_seq = max(pulled_seq, ?) WHERE book_id = ?");
+    this.#setPushed = database.prepare("UPDATE remote SET pushed_seq = ? WHERE book_id = ?");
+    this.#note = database.prepare(
+      "INSERT INTO shared_row (seq, book_id, shared_seq) VALUES (?, ?, ?) ON CONFLICT (seq) DO NOTHING",
+    );
+    this.#noteBlob = database.prepare(
+      "INSERT INTO remote_blob (sha256, book_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+    );
+    this.#firstPending = database
+      .prepare<unknown[], number>(
+        `SELECT a.seq FROM audit_log a WHERE a.seq > ? AND +a.book_id = ?
+         AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq) ORDER BY a.seq LIMIT 1`,
+      )
+      .pluck();
+    this.#firstOvertaking = database
+      .prepare<unknown[], number>("SELECT min(seq) FROM shared_row WHERE book_id = ? AND shared_seq > ?")
+      .pluck();
+    this.#lastNoted = database
+      .prepare<unknown[], number | null>("SELECT max(shared_seq) FROM shared_row WHERE book_id = ?")
+      .pluck();
+    this.#unsettled = database.prepare(
+      `SELECT seq, operation, path, user_id, status, file_id, prev_path, agent_id, uid, pid, command FROM audit_log a
+       WHERE a.seq >= :from AND +a.book_id = :book AND ${notSettled} ORDER BY a.seq`,
+    );
+    this.#isUnsettled = database
+      .prepare<unknown[], 1>(
+        `SELECT 1 FROM audit_log a INDEXED BY audit_log_path WHERE a.book_id = :book AND a.path >= :path AND a.path < :end
+         AND a.user_id = :user AND a.seq >= :from AND ${notSettled} LIMIT 1`,
+      )
+      .pluck();
+    this.#lastSynced = database.prepare(
+      `SELECT a.new_hash AS hash, a.size, a.mode, a.mtime, a.file_id AS fileId
+       FROM audit_log a INDEXED BY audit_log_path CROSS JOIN shared_row s ON s.seq = a.seq
+       WHERE a.book_id = ? AND a.path = ? AND a.user_id = ? AND a.status = 'ok' AND s.shared_seq <= ?
+       ORDER BY a.seq DESC LIMIT 1`,
+    );
+    this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");
+    this.#isSuperseded = database
+      .prepare<unknown[], 1>(
+        `SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM shared_row WHERE seq = ?) AND EXISTS
+         (SELECT 1 FROM audit_log l INDEXED BY audit_log_path JOIN shared_row s ON s.seq = l.seq
+          WHERE l.book_id = ? AND l.path = ? AND l.user_id = ? AND l.seq > ?)`,
+      )
+      .pluck();
+    this.#logEnd = database.prepare<unknown[], number | null>("SELECT max(seq) FROM audit_log").pluck();
+  }
+
+  /** Undefined for a book that is not shared. */
+  position(): SharedPosition | undefined {
+    return this.#position.get(this.#bookId);
+  }
+
+  /** The book is shared there from now on. Only within a transaction. */
+  connect({ logUrl, blobsUrl, remoteId }: RemoteOfBook): void {
+    this.#connect.run(this.#bookId, logUrl, blobsUrl, remoteId);
+  }
+
+  /** A row of the log is a shared row, or came of it. Only within a transaction. */
+  note(seq: number, sharedSeq: number): void {
+    this.#note.run(seq, this.#bookId, sharedSeq);
+  }
+
+  /** The remote has these bytes. Only within a transaction. */
+  noteBlob(hash: BlobHash): void {
+    this.#noteBlob.run(hash, this.#bookId);
+  }
+
+  /** Everything up to a position of the shared log is here. Only within a transaction. */
+  advancePulled(sharedSeq: number): void {
+    this.#setPulled.run(sharedSeq, this.#bookId);
+  }
+
+  /** Moves the position up to which everything is shared as far as it goes. Only within a transaction. */
+  advancePushed(): void {
+    const position = this.position();
+    if (position === undefined) return;
+    const first = this.#firstPending.get(position.pushedSeq, this.#bookId);
+    const pushedSeq = first === undefined ? (this.#logEnd.get() ?? 0) : first - 1;
+    if (pushedSeq > position.pushedSeq) this.#setPushed.run(pushedSeq, this.#bookId);
+  }
+
+  /** The first row of the log that may not be in the shared log up to a position. */
+  firstUnsettled({ pulledSeq, pushedSeq }: SharedPosition): number {
+    return Math.min(pushedSeq + 1, this.#firstOvertaking.get(this.#bookId, pulledSeq) ?? pushedSeq + 1);
+  }
+
+  /** The highest position of the shared log that is known here; rows of this store may be there that are yet to be pulled. */
+  lastNoted(): number {
+    return this.#lastNoted.get(this.#bookId) ?? 0;
+  }
+
+  /** Rows of the book from a position of the log on that the shared log, as far as it was pulled, does not have. */
+  unsettled(from: number, pulledSeq: number): UnsettledRow[] {
+    return this.#unsettled.all({ from, book: this.#bookId, pulled: pulledSeq });
+  }
+
+  /** Whether there is such a row among the paths from `path` up to, but not, `end`. */
+  hasUnsettled(
+    range: { path: string; end: string | Uint8Array },
+    user: UserId,
+    from: number,
+    pulled: number,
+  ): boolean {
+    return this.#isUnsettled.get({ ...range, book: this.#bookId, user, from, pulled }) !== undefined;
+  }
+
+  /** What a path had when the shared log was at a position that was pulled: as the last row says that came of it. */
+  syncedAt(path: string, user: UserId, pulledSeq: number): LoggedFile | undefined {
+    const row = this.#lastSynced.get(this.#bookId, path, user, pulledSeq);
+    return row === undefined || row.hash === null ? undefined : row;
+  }
+
+  /** Whether a row that is not known to be shared was taken back, for what others did to its path. */
+  isSuperseded({ seq, path, user_id }: Pick<LogRow, "seq" | "path" | "user_id">): boolean {
+    return this.#isSuperseded.get(seq, this.#bookId, path, user_id, seq) !== undefined;
+  }
+
+  /** The row of the book at a position of this store's log. */
+  ownRow(seq: number): LogRow | undefined {
+    return this.#own.get(seq, this.#bookId);
+  }
+}

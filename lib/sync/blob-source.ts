@@ -1,0 +1,36 @@
+/** Owns reading a blob of the store to be sent, any part of it and more than once. Must never verify: who receives it does. */
+import { createReadStream } from "node:fs";
+import type { BlobHash } from "../../schema/ids.ts";
+import { absentBytes } from "../absent-bytes.ts";
+import type { StoreReader } from "../reader.ts";
+import type { BlobSource } from "../remote/remote-blobs.ts";
+
+/** @param path for the message. @throws PfsError UNAVAILABLE, CORRUPT: it is not here */
+export function blobSource(reader: StoreReader, hash: BlobHash, path: string): BlobSource {
+  const { database } = reader;
+  const row = database
+    .prepare<[string], { size: number; isInline: number }>(
+      "SELECT size, data IS NOT NULL AS isInline FROM blob WHERE sha256 = ?",
+    )
+    .get(hash);
+  if (row === undefined) throw absentBytes(database, hash, path);
+  const readInline = database.prepare<[string], Buffer>("SELECT data FROM blob WHERE sha256 = ?").pluck();
+  const readObject = async function* (start: number, end: number) {
+    try {
+      yield* createReadStream(reader.objectPath(hash), { start, end: end - 1 });
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === "ENOENT"
+        ? absentBytes(database, hash, path, error)
+        : error;
+    }
+  };
+  return {
+    hash,
+    sizeBytes: row.size,
+    async *read(start = 0, end = row.size) {
+      if (end <= start) return;
+      if (row.isInline === 1) yield (readInline.get(hash) ?? Buffer.alloc(0)).subarray(start, end);
+      else yield* readObject(start, end);
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * Owns what is remembered of bytes that a push has sent before the rows that name them were there: a push that was cut off asks
+ * for those and sends them no more. Must never be more than a hint: the remote may have collected them as garbage.
+ */
+import { appendFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { BlobHash, BookId } from "../../schema/ids.ts";
+
+export class SentNotes {
+  readonly #directory: string;
+  readonly #file: string;
+  readonly #hashes: Set<string>;
+
+  /** @param directory is made when it is first needed */
+  constructor(directory: string, bookId: BookId) {
+    this.#directory = directory;
+    this.#file = join(directory, `${bookId}.sent`);
+    this.#hashes = new Set(readLines(this.#file));
+  }
+
+  has(hash: BlobHash): boolean {
+    return this.#hashes.has(hash);
+  }
+
+  /** A killed process leaves it; what a machine without power loses is sent once more. */
+  add(hash: BlobHash): void {
+    if (this.#hashes.size === 0) mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    this.#hashes.add(hash);
+    appendFileSync(this.#file, `${hash}\n`, { mode: 0o600 });
+  }
+
+  /** The rows are there: the store knows it from now on. */
+  clear(): void {
+    if (this.#hashes.size === 0) return;
+    this.#hashes.clear();
+    rmSync(this.#file, { force: true });
+  }
+}
+
+function readLines(file: string): string[] {
+  try {
+    return readFileSync(file, "utf8").split("\n").slice(0, -1);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

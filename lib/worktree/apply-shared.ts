@@ -1,0 +1,61 @@
+/**
+ * Owns doing one row of the shared log on a plan: what another store did to a path is done to it here. Must never keep a row
+ * from being done because this store had expected another state, nor let it take what is another file's (I1).
+ */
+import { PfsError } from "../../schema/errors.ts";
+import { BASE, type BlobHash, type FileId, newFileId, type UserId } from "../../schema/ids.ts";
+import type { TreePath } from "../../schema/paths.ts";
+import type { PulledChange } from "./admit-shared.ts";
+import type { LayerPlan } from "./layer-plan.ts";
+import type { LayerPlans } from "./layer-plans.ts";
+
+/**
+ * Answers `desync` where the row began with another version than there is, or its file id is another file's; an error where
+ * it cannot be done at all.
+ */
+export function applyShared(plans: LayerPlans, change: PulledChange): "done" | "desync" | PfsError {
+  const { layer, path, operation, file, maker, sharedSeq, prevPath, prevHash } = change;
+  const plan = plans.of(layer);
+  const cause = { maker, sharedSeq };
+  const present = plan.at(path);
+  const outcome = (present?.hash ?? null) === prevHash ? "done" : "desync";
+  const changesView = operation === "hide" || operation === "revert";
+  if (changesView) plan.hidden.set(hiddenPath(plans, change), operation === "hide");
+  if (file === undefined) {
+    const isNothing = present === undefined && plan.logged(path) === undefined;
+    if (!isNothing || changesView) plan.remove(path, operation, cause, change.fileId ?? null);
+    return outcome;
+  }
+  if (plan.isObstructed(path)) {
+    // The shared log never has a file above another: whoever wrote this is no store of pfs.
+    return new PfsError("EXISTS", `A file is in the way of ${path}, which others have made.`, { path });
+  }
+  const isFree = present?.fileId === file.fileId || isFreeId(plan, file.fileId);
+  const fileId = isFree ? file.fileId : (present?.fileId ?? newFileId());
+  const isMoved = operation === "rename" && prevPath !== path;
+  const placed = { ...file, fileId, base: baseOf(plans, layer, file.fileId) };
+  plan.put(path, placed, cause, isMoved ? prevPath : undefined);
+  return isFree ? outcome : "desync";
+}
+
+/** A file keeps its identity, unless something else has that here: then somebody means harm. */
+function isFreeId(plan: LayerPlan, wanted: FileId): boolean {
+  const { tree } = plan;
+  const row = tree.journal.find(wanted);
+  const isOfOtherBook = row !== undefined && tree.journal.get(row.path)?.fileId !== wanted;
+  const isLocal = [tree, tree.base].some((each) => each?.entries.findById(wanted) !== undefined);
+  return plan.pathOf(wanted) === undefined && wanted !== tree.book.rootId && !isOfOtherBook && !isLocal;
+}
+
+/** In an overlay: the base's version of the file. */
+function baseOf(plans: LayerPlans, layer: UserId, fileId: FileId): BlobHash | null {
+  if (layer === BASE) return null;
+  const plan = plans.of(BASE);
+  const path = plan.pathOf(fileId);
+  return path === undefined ? null : (plan.at(path)?.hash ?? null);
+}
+
+/** Hiding follows the file to the name that the base has for it here. */
+function hiddenPath(plans: LayerPlans, { path, fileId }: PulledChange): TreePath {
+  return (fileId === undefined ? undefined : plans.of(BASE).pathOf(fileId)) ?? path;
+}

@@ -1,0 +1,212 @@
+/**
+ * Owns what a layer's files are to be, while it is worked out what a pull does to them: the journal with changes on top that
+ * nobody sees yet, and the rows that the log is to have of them. Must never write.
+ */
+import type { BlobHash, FileId } from "../../schema/ids.ts";
+import type { LogOperation } from "../../schema/log-row.ts";
+import { type DirectoryPath, parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
+import type { NewConflict } from "../conflict-table.ts";
+import type { JournalRow } from "../journal.ts";
+import type { RowMaker } from "../log.ts";
+import type { Tree } from "./tree.ts";
+
+/** A version of a file, wherever it is. */
+export interface FileState {
+  readonly fileId: FileId;
+  readonly hash: BlobHash;
+  /** Bytes. */
+  readonly size: number;
+  /** 100644, 100755 or 120000 (octal), as in git. */
+  readonly mode: number;
+  /** Nanoseconds since 1970. */
+  readonly mtime: bigint;
+  /** In an overlay: hash of the base's version that it was copied from; null when there was none. */
+  readonly base: BlobHash | null;
+}
+
+/** A row that the log is to have; its hash before is known when it is written down here. */
+export interface PlannedRow {
+  readonly tree: Tree;
+  readonly operation: LogOperation;
+  readonly path: TreePath;
+  readonly prevPath: TreePath | null;
+  readonly prevHash: BlobHash | null;
+  readonly file: FileState | undefined;
+  readonly fileId: FileId | null;
+  readonly maker: RowMaker;
+  /** The shared row that it came of; undefined: it is this store's own, to be shared. */
+  readonly sharedSeq: number | undefined;
+  /** Why nothing was done; undefined for what was done. */
+  readonly refused: string | undefined;
+  /** What is to be kept of what was not done; `refused` names its number. */
+  readonly conflict: Omit<NewConflict, "since" | "comparedAt"> | undefined;
+}
+
+/** Why a row is written. */
+export interface RowCause {
+  readonly maker: RowMaker;
+  readonly sharedSeq: number | undefined;
+}
+
+export class LayerPlan {
+  readonly tree: Tree;
+  readonly #rows: PlannedRow[];
+  readonly #before = new Map<TreePath, JournalRow | undefined>();
+  readonly #now = new Map<TreePath, FileState | undefined>();
+  /** The paths of `#now` below each directory. */
+  readonly #under = new Map<DirectoryPath, TreePath[]>();
+  /** What the log says last, where that is not what `#now` says. */
+  readonly #logged = new Map<TreePath, FileState | undefined>();
+  readonly #places = new Map<FileId, TreePath | undefined>();
+  readonly #noted = new Set<TreePath>();
+  /** Files of the base that are to be hidden, or to show again. */
+  readonly hidden = new Map<TreePath, boolean>();
+
+  /** `rows` takes what the log is to have, of all layers in order. */
+  constructor(tree: Tree, rows: PlannedRow[]) {
+    this.tree = tree;
+    this.#rows = rows;
+  }
+
+  /** The journal's row of a path. */
+  before(path: TreePath): JournalRow | undefined {
+    if (!this.#before.has(path)) this.#before.set(path, this.tree.journal.get(path));
+    return this.#before.get(path);
+  }
+
+  at(path: TreePath): FileState | undefined {
+    if (this.#now.has(path)) return this.#now.get(path);
+    const row = this.before(path);
+    return row === undefined ? undefined : stateOf(row);
+  }
+
+  /** Where a file is. */
+  pathOf(fileId: FileId): TreePath | undefined {
+    if (this.#places.has(fileId)) return this.#places.get(fileId);
+    const path = this.tree.journal.find(fileId)?.path as TreePath | undefined;
+    // A file id is of one book only, unless somebody means harm.
+    return path !== undefined && this.at(path)?.fileId === fileId ? path : undefined;
+  }
+
+  /** Whether a path cannot have a file because one is above it or below it. */
+  isObstructed(path: TreePath, except?: FileId): boolean {
+    return this.obstructing(path).some((each) => this.at(each)?.fileId !== except);
+  }
+
+  /** The files above a path and below it. */
+  obstructing(path: TreePath): TreePath[] {
+    const found = this.below(path);
+    for (let above = parentOf(path); above !== ROOT; above = parentOf(above))
+      if (this.at(above) !== undefined) found.push(above);
+    return found;
+  }
+
+  /** The files below a path. */
+  below(path: TreePath): TreePath[] {
+    const paths = new Set(this.tree.journal.below(path).map((row) => row.path as TreePath));
+    for (const each of this.#under.get(path) ?? []) paths.add(each);
+    return [...paths].filter((each) => this.at(each) !== undefined);
+  }
+
+  /** Changes what a path has, without a row: the next row of the path tells. */
+  set(path: TreePath, file: FileState | undefined): void {
+    const was = this.at(path);
+    if (!this.#logged.has(path)) this.#logged.set(path, was);
+    if (was !== undefined && this.pathOf(was.fileId) === path) this.#places.set(was.fileId, undefined);
+    if (file !== undefined) this.#places.set(file.fileId, path);
+    if (!this.#now.has(path)) this.#noteUnder(path);
+    this.#now.set(path, file);
+  }
+
+  /** What the last row of a path says it has. */
+  logged(path: TreePath): FileState | undefined {
+    return this.#logged.has(path) ? this.#logged.get(path) : this.at(path);
+  }
+
+  /** A path has a file from now on. `prevPath`: it was moved from there. */
+  put(path: TreePath, file: FileState, cause: RowCause, prevPath?: TreePath): void {
+    const logged = this.logged(path);
+    let operation: LogOperation;
+    if (prevPath !== undefined) operation = "rename";
+    else if (logged?.fileId === file.fileId) operation = logged.hash === file.hash ? "attributes" : "update";
+    else {
+      if (logged !== undefined) this.remove(path, "delete", cause);
+      operation = "create";
+    }
+    this.set(path, file);
+    this.#add(path, operation, file, file.fileId, cause, prevPath);
+  }
+
+  /** A path has no file from now on. `fileId`: what is said of a path that has none anyway. */
+  remove(path: TreePath, operation: LogOperation, cause: RowCause, fileId: FileId | null = null): void {
+    const logged = this.logged(path);
+    this.set(path, undefined);
+    this.#add(path, operation, undefined, logged?.fileId ?? fileId, cause);
+  }
+
+  /** Nothing is done to a path, and the log says why. */
+  refuse(
+    path: TreePath,
+    operation: LogOperation,
+    message: string,
+    cause: RowCause,
+    conflict?: PlannedRow["conflict"],
+  ): void {
+    const file = this.logged(path);
+    this.#rows.push({
+      tree: this.tree,
+      ...{ operation, path, prevPath: null, prevHash: file?.hash ?? null, file },
+      ...{ fileId: file?.fileId ?? null, ...cause, refused: message, conflict },
+    });
+    if (cause.sharedSeq !== undefined) this.#noted.add(path);
+  }
+
+  /** Whether a row that came of a shared one was written of a path. */
+  isNoted(path: TreePath): boolean {
+    return this.#noted.has(path);
+  }
+
+  /** Paths that may have something else than before. */
+  changed(): TreePath[] {
+    return [...this.#now.keys()];
+  }
+
+  #add(
+    path: TreePath,
+    operation: LogOperation,
+    file: FileState | undefined,
+    fileId: FileId | null,
+    { maker, sharedSeq }: RowCause,
+    prevPath: TreePath | null = null,
+  ): void {
+    this.#rows.push({
+      tree: this.tree,
+      ...{ operation, path, prevPath, prevHash: this.#loggedBefore(path)?.hash ?? null, file, fileId },
+      ...{ maker, sharedSeq, refused: undefined, conflict: undefined },
+    });
+    this.#logged.set(path, file);
+    if (sharedSeq !== undefined) this.#noted.add(path);
+  }
+
+  #noteUnder(path: TreePath): void {
+    for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) {
+      const under = this.#under.get(above);
+      if (under === undefined) this.#under.set(above, [path]);
+      else under.push(path);
+    }
+  }
+
+  #loggedBefore(path: TreePath): FileState | undefined {
+    return this.#logged.get(path);
+  }
+}
+
+export function stateOf({ fileId, sha256, size, mode, mtime, base }: JournalRow): FileState {
+  return { fileId, hash: sha256, size, mode, mtime, base };
+}
+
+/** Whether two are the same version of the same file. */
+export function isSame(a: FileState | undefined, b: FileState | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.fileId === b.fileId && a.hash === b.hash && a.mode === b.mode && a.mtime === b.mtime;
+}

@@ -1,0 +1,128 @@
+/**
+ * Owns what keeps a path of an overlay from being published, asked before anything is done: the base has moved on (W1),
+ * somebody is writing, or something is in the way. Must never change anything.
+ */
+import type { FileId } from "../../schema/ids.ts";
+import { baseNameOf, parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
+import type { JournalRow } from "../journal.ts";
+import type { Actor } from "../node.ts";
+import type { Place } from "./create.ts";
+import { findDirectory } from "./remove.ts";
+import type { Tree } from "./tree.ts";
+
+/** One publishing: from which overlay, to which base, and all that it is about. */
+export interface Publication {
+  readonly overlay: Tree;
+  readonly base: Tree;
+  readonly actor: Actor;
+  readonly startedMs: number;
+  /** The overlay's files, by path. */
+  readonly files: readonly JournalRow[];
+  /** Files of the base that the user has removed. */
+  readonly removed: readonly Removed[];
+  /** Directories of the base that the user does not see, the deepest first. */
+  readonly emptied: readonly Hidden[];
+}
+
+/** A name of the base that the overlay hides. */
+export interface Hidden extends Place {
+  readonly path: TreePath;
+}
+
+export interface Removed extends Hidden {
+  /** The base's. */
+  readonly row: JournalRow;
+}
+
+/** A sentence; undefined: nothing is against it. */
+export function refusalOfFile(publication: Publication, row: JournalRow): string | undefined {
+  const { overlay, base } = publication;
+  const present = base.journal.find(row.fileId);
+  const path = row.path as TreePath;
+  return (
+    draftOf(overlay, row) ??
+    (present === undefined ? undefined : draftOf(base, present)) ??
+    changed(publication, row, present) ??
+    occupied(publication, row) ??
+    wrongKind(publication, path)
+  );
+}
+
+/** As {@link refusalOfFile}. */
+export function refusalOfRemoval({ overlay, base }: Publication, { path, row }: Removed): string | undefined {
+  const draft = draftOf(base, row);
+  if (draft !== undefined) return draft;
+  return lastRow(base, path) < lastRow(overlay, path)
+    ? undefined
+    : `${path} was changed in the base since ${overlay.layer} removed it.`;
+}
+
+function draftOf(tree: Tree, { path, fileId, parent }: JournalRow): string | undefined {
+  // What is vacated although all was settled is being made anew.
+  if (parent !== null && tree.openFiles.get(fileId)?.dirty !== true) return undefined;
+  return `Somebody is writing ${path}, and has not saved it yet.`;
+}
+
+function changed(
+  { overlay }: Publication,
+  { path, base, sha256 }: JournalRow,
+  present: JournalRow | undefined,
+): string | undefined {
+  if (present === undefined)
+    return base === null ? undefined : `The base's file, of which ${path} is a version, was deleted since.`;
+  if (present.sha256 === base || present.sha256 === sha256) return undefined;
+  return `${present.path} was changed in the base since ${overlay.layer}'s version began.`;
+}
+
+/** Another file of the base at that path, unless it leaves, or is what the user has replaced. */
+function occupied(publication: Publication, row: JournalRow): string | undefined {
+  const { base } = publication;
+  const path = row.path as TreePath;
+  const parent = findDirectory(base, parentOf(path));
+  if (parent !== undefined && base.newborn(parent, baseNameOf(path)) !== undefined)
+    return `Somebody is making ${path} in the base, and has not saved it yet.`;
+  const occupant = base.journal.get(path);
+  if (occupant === undefined || occupant.fileId === row.fileId) return undefined;
+  if (leaves(publication, occupant.fileId, path)) return undefined;
+  const isKnown = occupant.sha256 === row.sha256 || hasReplaced(publication, row);
+  return isKnown ? draftOf(base, occupant) : `The base has another file at ${path}.`;
+}
+
+/** Whether the base's file at a path has another path in the overlay, which is published, too. */
+export function leaves({ files }: Publication, fileId: FileId, path: string): boolean {
+  return files.some((row) => row.fileId === fileId && row.path !== path);
+}
+
+/** Whether the base's file at the path is still the one that was there when the user removed it or put another in its place. */
+function hasReplaced({ overlay, base }: Publication, { path, fileId }: JournalRow): boolean {
+  const hidden = lastRow(overlay, path, "operation = 'hide'");
+  const arrived = lastRow(
+    overlay,
+    path,
+    `operation IN ('create', 'rename') AND new_hash IS NOT NULL AND file_id = ${fileId}`,
+  );
+  return lastRow(base, path) < (hidden > 0 ? hidden : arrived);
+}
+
+/** Directories where files are to be, and the other way round. */
+function wrongKind(publication: Publication, path: TreePath): string | undefined {
+  const { base, emptied, removed } = publication;
+  const isEmptied = emptied.some((hidden) => hidden.path === path);
+  if (findDirectory(base, path) !== undefined && !isEmptied) return `The base has a directory at ${path}.`;
+  for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) {
+    const row = base.journal.get(above);
+    if (row === undefined || removed.some((each) => each.path === row.path)) continue;
+    return `The base has a file at ${above}.`;
+  }
+  return undefined;
+}
+
+/** Position of the layer's last row of a path that fits; 0 if there is none. */
+function lastRow({ store, book, layer }: Tree, path: string, condition = "TRUE"): number {
+  const last = store.database
+    .prepare(
+      `SELECT max(seq) FROM audit_log WHERE book_id = ? AND path = ? AND user_id = ? AND status = 'ok' AND ${condition}`,
+    )
+    .pluck();
+  return (last.get(book.bookId, path, layer) as number | null) ?? 0;
+}

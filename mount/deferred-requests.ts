@@ -1,0 +1,112 @@
+/**
+ * Owns the requests of one mount that wait for an errand of theirs. None of them has had an effect; each is handled again from
+ * its start. Must never keep one that the kernel sends with pages or a directory locked: who writes notifications may
+ * wait for those locks. A READ of what is not cached has none.
+ */
+import { Deferred } from "../lib/errands.ts";
+import { Errno } from "../schema/errors.ts";
+import type { ErrandDesk } from "./errand-desk.ts";
+import { OPCODE } from "./kernel/protocol.ts";
+import { Reply } from "./kernel/reply.ts";
+import { Request } from "./kernel/request.ts";
+import type { KernelLink } from "./kernel-link.ts";
+import { isDying } from "./process-names.ts";
+import { uniqueOf } from "./unique.ts";
+
+/** Errands per request. A file that changes all the time would be hashed for ever: then it is done here and now. */
+const MAX_TRIES = 3;
+/** Larger than any request that may wait, and any answer but a READ's. */
+const BUFFER_BYTES = 1024;
+
+interface Waiting {
+  readonly bytes: Buffer;
+  readonly tries: number;
+}
+
+export interface DeferredRequestsOptions {
+  readonly desk: ErrandDesk;
+  readonly link: KernelLink;
+  /** Handles a request; true if the reply is to be sent. */
+  handle(request: Request, reply: Reply): boolean;
+}
+
+export class DeferredRequests {
+  readonly #options: DeferredRequestsOptions;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #request = new Request(BUFFER_BYTES);
+  readonly #reply = new Reply(BUFFER_BYTES);
+  #readReply: Reply | undefined;
+  /** Errands of the request that is being handled. */
+  #tries = 0;
+
+  constructor(options: DeferredRequestsOptions) {
+    this.#options = options;
+  }
+
+  /** How many requests wait. */
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether the request that is being handled may end with a {@link Deferred}. Only OPEN, FLUSH, FSYNC, and READ of what no kernel caches, ask. */
+  get mayDefer(): boolean {
+    return this.#tries < MAX_TRIES;
+  }
+
+  /** Keeps the request for later, if that is why it was not answered. */
+  keep(request: Request, error: unknown): boolean {
+    if (!(error instanceof Deferred)) return false;
+    const unique = uniqueOf(request);
+    const bytes = Buffer.from(request.buffer.subarray(0, request.length));
+    this.#waiting.set(unique, { bytes, tries: this.#tries + 1 });
+    this.#options.desk.add(error, () => this.#resume(unique));
+    return true;
+  }
+
+  /**
+   * Somebody who waits got a signal. As on any local file system only one that ends the process makes open(2) and read(2) return; what close(2) and
+   * fsync(2) promise is kept. False if no such request waits.
+   */
+  interrupt(request: { uniqueLo: number; uniqueHi: number }): boolean {
+    const waiting = this.#waiting.get(uniqueOf(request));
+    if (waiting === undefined) return false;
+    this.#load(waiting);
+    const { opcode, pid } = this.#request;
+    if ((opcode !== OPCODE.OPEN && opcode !== OPCODE.READ) || !isDying(pid)) return true;
+    this.#waiting.delete(uniqueOf(request));
+    this.#reply.start(this.#request);
+    this.#reply.error(Errno.EINTR);
+    this.#options.link.answer(this.#reply);
+    return true;
+  }
+
+  /** The kernel is gone. */
+  abandon(): void {
+    this.#waiting.clear();
+  }
+
+  #resume(unique: number): void {
+    const waiting = this.#waiting.get(unique);
+    if (waiting === undefined) return;
+    this.#waiting.delete(unique);
+    this.#load(waiting);
+    this.#tries = waiting.tries;
+    try {
+      const reply = this.#replyTo(this.#request);
+      if (this.#options.handle(this.#request, reply)) this.#options.link.answer(reply);
+    } finally {
+      this.#tries = 0;
+    }
+  }
+
+  #replyTo({ opcode }: Request): Reply {
+    if (opcode !== OPCODE.READ) return this.#reply;
+    this.#readReply ??= new Reply();
+    return this.#readReply;
+  }
+
+  #load({ bytes }: Waiting): void {
+    bytes.copy(this.#request.buffer);
+    this.#request.load(bytes.length);
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * Owns the shape of the configuration file: which keys there are, what each may be, and the sentence that is said of a wrong
+ * one. Must never read a file or an environment variable.
+ */
+import type { z } from "zod";
+import type { Access } from "./access.ts";
+import { PfsError } from "./errors.ts";
+import { type HttpAddress, parseHttpAddress } from "./http-address.ts";
+import { type AgentName, type BookId, parseAgentName, parseBookId, parseUserId, quote } from "./ids.ts";
+import { type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { parseProfile } from "./profiles.ts";
+import { lazily } from "./zod.ts";
+
+/** What the file says; what it does not say is undefined, or none. */
+export interface Config {
+  /** The store's directory, absolute. */
+  readonly store: string | undefined;
+  /** Who answers for changes when nobody else is named. */
+  readonly agent: AgentName | undefined;
+  /** Where metrics and health are served. */
+  readonly http: HttpAddress | undefined;
+  readonly books: readonly ConfiguredBook[];
+  readonly mounts: readonly ConfiguredMount[];
+  /** Who else of this machine may mount; undefined: nobody. */
+  readonly remotes: readonly ConfiguredRemote[];
+  readonly access: Access | undefined;
+}
+
+/** What holds for commands, too, where nothing else is said. */
+export type ConfigDefaults = Partial<Pick<Config, "store" | "agent">>;
+
+/** A book that is made if it is not there. */
+export interface ConfiguredBook {
+  readonly bookId: BookId;
+  /** Of parseProfile. */
+  readonly profileJson: unknown;
+}
+
+/** Where a book is shared; it is brought from there if it is not in the store. */
+export interface ConfiguredRemote {
+  readonly bookId: BookId;
+  /** As after `pfs remote add BOOK`. */
+  readonly urls: readonly string[];
+}
+
+export interface ConfiguredMount {
+  readonly bookId: BookId;
+  /** Absolute. */
+  readonly directory: string;
+  readonly options: MountOptions;
+}
+
+const OBJECT = "must be an object in braces";
+const LIST = "must be a list in brackets";
+
+const shapes = lazily((z) => {
+  /** A value that a parser of the domain makes of what is given; what the parser says is what is said. */
+  const parsed = <Given, Output>(
+    given: z.ZodType<Given>,
+    parse: (value: Given) => Output,
+  ): z.ZodType<Output> =>
+    given.transform((value, context) => {
+      try {
+        return parse(value);
+      } catch (error) {
+        if (!(error instanceof PfsError)) throw error;
+        context.addIssue({ code: "custom", message: `is not valid: ${error.message.replace(/\.$/, "")}` });
+        return z.NEVER;
+      }
+    }) as unknown as z.ZodType<Output>;
+  const text = z.string("must be text in quotes");
+  const directory = text.refine((path) => path.startsWith("/") && !path.includes("\0"), {
+    error: ({ input }) => `must be an absolute path, not ${quote(String(input))}`,
+  });
+  const book = parsed(text, parseBookId);
+  const schema = parsed(z.unknown(), (given) => {
+    parseProfile(given);
+    return given;
+  });
+  const someOf = <Value>(value: z.ZodType<Value>) => z.array(value, LIST).min(1, "must name one at least");
+  const rule = z.strictObject(
+    {
+      unix_user: text.min(1, "must be a login name"),
+      books: someOf(book).optional(),
+      users: someOf(parsed(text, parseUserId)),
+      agents: someOf(parsed(text, parseAgentName)),
+    },
+    OBJECT,
+  );
+  const options = parsed(text, parseMountOptions).default(parseMountOptions(""));
+  /** What commands need, too. */
+  const defaults = z.object(
+    { store: directory.optional(), agent: parsed(text, parseAgentName).optional() },
+    OBJECT,
+  );
+  // What is wrong with it otherwise is said by whoever opens it. Never quoted, for what may be in it.
+  const url = text.refine((given) => URL.parse(given)?.password === "", {
+    error: "must be a URL without a password: that comes from DATABASE_URL or PGPASSWORD",
+  });
+  const whole = z.strictObject(
+    {
+      ...defaults.shape,
+      http: parsed(text, parseHttpAddress).optional(),
+      books: z.array(z.strictObject({ book, schema }, OBJECT), LIST).default([]),
+      mounts: z.array(z.strictObject({ book, directory, options }, OBJECT), LIST).default([]),
+      remotes: z.array(z.strictObject({ book, log: url.optional(), blobs: url }, OBJECT), LIST).default([]),
+      access: z.strictObject({ socket: directory, rules: z.array(rule, LIST) }, OBJECT).optional(),
+    },
+    OBJECT,
+  );
+  return { defaults, whole };
+});
+
+const KNOWN_KEYS =
+  "store, agent, http, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
+
+/**
+ * @param source the file, for the message
+ * @throws PfsError USAGE naming the key, what it is and what it should be
+ */
+export function parseConfig(json: string, source: string): Config {
+  const { store, agent, http, books, mounts, remotes, access } = check(shapes().whole, json, source);
+  const twice = firstTwice(mounts.map(({ directory }) => directory.replace(/\/+$/, "")));
+  if (twice !== undefined) throw refused(source, `mounts two books on ${quote(twice)}`);
+  const madeTwice = firstTwice(books.map(({ book }) => book));
+  if (madeTwice !== undefined) throw refused(source, `names the book ${madeTwice} twice`);
+  const sharedTwice = firstTwice(remotes.map(({ book }) => book));
+  if (sharedTwice !== undefined) throw refused(source, `shares the book ${sharedTwice} twice`);
+  return {
+    store,
+    agent,
+    http,
+    books: books.map(({ book, schema: profileJson }) => ({ bookId: book, profileJson })),
+    mounts: mounts.map(({ book, directory, options }) => ({ bookId: book, directory, options })),
+    remotes: remotes.map(({ book, log, blobs }) => ({
+      bookId: book,
+      urls: log === undefined ? [blobs] : [log, blobs],
+    })),
+    access: access && {
+      socket: access.socket,
+      rules: access.rules.map(({ unix_user: unixUser, books: bookIds, users: userIds, agents }) => {
+        return { unixUser, bookIds, userIds, agents };
+      }),
+    },
+  };
+}
+
+/** The keys that commands need; all others may be as they like. @throws as {@link parseConfig} */
+export function parseConfigDefaults(json: string, source: string): ConfigDefaults {
+  return check(shapes().defaults, json, source);
+}
+
+function check<Shape extends z.ZodType>(expected: Shape, json: string, source: string): z.output<Shape> {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    // The engine quotes what it has met, which may be what nobody else is to read.
+    const where = (cause as Error).message.replace(/, (\.\.\.)?".*$/s, "");
+    throw refused(source, `is not JSON: ${where}`);
+  }
+  const result = expected.safeParse(value);
+  if (!result.success) throw refused(source, describe(result.error.issues[0] as z.core.$ZodIssue, value));
+  return result.data;
+}
+
+function describe(issue: z.core.$ZodIssue, value: unknown): string {
+  const key = issue.path
+    .map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`))
+    .join("");
+  if (issue.code === "unrecognized_keys") {
+    const unknown = issue.keys.map((name) => quote(name)).join(", ");
+    return `${key === "" ? "" : `${key.slice(1)}: `}the key ${unknown} is not known`;
+  }
+  const found = issue.path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown>)[part], value);
+  return `${key === "" ? "the file" : key.replace(/^\./, "")} ${found === undefined ? "is missing" : issue.message}`;
+}
+
+function firstTwice(values: readonly string[]): string | undefined {
+  return values.find((value, index) => values.indexOf(value) !== index);
+}
+
+function refused(source: string, what: string, cause?: unknown): PfsError {
+  return new PfsError("USAGE", `The configuration ${source}: ${what}.`, {
+    hint: `Known keys are ${KNOWN_KEYS}.`,
+    cause,
+  });
+}

@@ -1,0 +1,42 @@
+// What /readyz says of a daemon in which something does not answer.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Daemon } from "../../daemon/daemon.ts";
+import { HealthChecks } from "../../daemon/health.ts";
+import { LastVerify, outcomeOf } from "../../daemon/last-verify.ts";
+
+function daemonWith(parts: { call?: () => Promise<unknown>; directories?: string[] }): Daemon {
+  const { call = async () => ({ seq: 7 }), directories = [] } = parts;
+  const list = () => directories.map((directory) => ({ directory }));
+  return { host: { call }, mounts: { list }, lastVerify: new LastVerify() } as unknown as Daemon;
+}
+
+test("health: a daemon is ready while its store is open, its mounts answer and no verify has found an error", async () => {
+  const daemon = daemonWith({ directories: ["/"] });
+  const checks = new HealthChecks(daemon);
+  assert.deepEqual(await checks.ready(), {
+    status: "pass",
+    reason: "Everything answers.",
+    checks: [
+      { name: "store", pass: true, reason: "The store is open, its log at position 7." },
+      { name: "mounts", pass: true, reason: "1 of 1 mounts answer." },
+      { name: "verify", pass: true, reason: "The store was not verified since the daemon was started." },
+    ],
+  });
+  daemon.lastVerify.note(outcomeOf([{ rule: "orphan", severity: "warning" }]));
+  assert.equal((await checks.ready()).status, "pass");
+  daemon.lastVerify.note(outcomeOf([{ rule: "R6", severity: "error" }]));
+  const broken = await checks.ready();
+  assert.match(broken.reason, /^`pfs verify` has found 1 error\(s\) at \d{4}-/);
+  assert.equal(broken.status, "fail");
+});
+
+test("health: an owner that fails, one that never answers and a mount that is gone are told apart", async () => {
+  const failing = daemonWith({ call: () => Promise.reject(new Error("The daemon is stopping.")) });
+  assert.equal((await new HealthChecks(failing).ready()).reason, "The daemon is stopping.");
+  const silent = daemonWith({ call: () => new Promise(() => undefined), directories: ["/none/there"] });
+  const { reason, status } = await new HealthChecks(silent).ready();
+  assert.equal(status, "fail");
+  assert.equal(reason, "The store's owner does not answer. 1 of 1 mounts do not answer.");
+});

@@ -1,0 +1,125 @@
+// The mount helper with the real mount(8), in a mount namespace in which it is where `pfs service install` puts it; and mounting
+// with CAP_SYS_ADMIN alone, as the service does.
+
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { helperRequest } from "../../daemon/mount-helper-request.ts";
+import { execute, LESSON, PFS, SAMPLE, withPlace } from "./harness.ts";
+import { NOBODY, withOrdinaryUser } from "./ordinary-user.ts";
+
+const SCRIPT = `set -eu
+top="$1" dir="$2" lesson="$3" node="$4" pfs="$5"
+mount --make-rprivate /
+mount -t overlay -o "lowerdir=$top/root/sbin:/usr/sbin" none /usr/sbin
+trap '"$node" "$pfs" stop > /dev/null' EXIT
+mount -t fuse.pfs my-book "$dir" -o "store=$PFS_STORE,user=alice,agent=ci,_netdev,x-systemd.automount,noatime"
+findmnt --noheadings -o FSTYPE,SOURCE "$dir"
+echo "by alice" > "$dir/$lesson"
+"$node" "$pfs" --json status | jq -r '.mounts[0] | .user + " " + .agent + " " + .options'
+umount "$dir"
+mount -t pfs my-book "$dir" -o "ro,store=$PFS_STORE"
+if echo x > "$dir/$lesson"; then echo written; else echo "read-only"; fi
+umount "$dir"
+mount -T "$top/fstab" "$dir"
+cat "$dir/$lesson" | head -c 8; echo
+if mount -o remount,ro "$dir"; then echo remounted; else echo "no remount"; fi
+umount "$dir"
+mount -f -t fuse.pfs my-book "$dir"
+findmnt "$dir" || echo "nothing mounted"
+if mount -t fuse.pfs my-book "$dir" -o colour=red; then echo mounted; else echo "refused $?"; fi
+if mount -t fuse.pfs no-such-book "$dir"; then echo mounted; else echo "refused $?"; fi
+`;
+
+test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; what fails says why", () =>
+  withPlace(async ({ pfs, top, dir, env, store }) => {
+    await pfs("import", "my-book", SAMPLE);
+    await pfs("service", "install", "--root", join(top, "root"));
+    writeFileSync(
+      join(top, "fstab"),
+      `my-book ${dir} fuse.pfs store=${store},user=alice,agent=ci,ro,_netdev,x-systemd.requires=pfsd.service 0 0\n`,
+    );
+    writeFileSync(join(top, "script.sh"), SCRIPT);
+    const words = ["-m", "bash", join(top, "script.sh"), top, dir, LESSON, process.execPath, PFS];
+    const { code, stdout, stderr } = await execute("unshare", words, env);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(
+      stdout
+        .split("\n")
+        .filter((line) => !line.startsWith("Mounted "))
+        .map((line) => line.replace(/\s+/g, " ").trim()),
+      [
+        "fuse.pfs my-book",
+        "alice ci rw,user=alice",
+        "read-only",
+        "by alice",
+        "no remount",
+        "nothing mounted",
+        "refused 2",
+        "refused 1",
+        "",
+      ],
+      stderr,
+    );
+    assert.match(stderr, /The mount option "colour=red" is not known\./);
+    assert.match(stderr, /There is no book no-such-book/);
+    assert.match(stderr, /knows no remount/);
+  }));
+
+test("the mount helper understands what mount(8) says to helpers, and refuses what it does not", () => {
+  const words = (...args: string[]) => helperRequest(args).words;
+  assert.deepEqual(words("b", "/d", "-o", "rw,store=/s,agent=x"), ["mount", "b", "/d", "-o", "rw,agent=x"]);
+  assert.deepEqual(helperRequest(["b", "/d", "-o", "store=/s"]), {
+    store: "/s",
+    words: ["mount", "b", "/d"],
+  });
+  assert.deepEqual(words("b", "/d", "-v", "-n", "-t", "fuse.pfs", "-N", "/proc/1/ns/mnt", "-o", "ro"), [
+    "mount",
+    "b",
+    "/d",
+    "-o",
+    "ro",
+  ]);
+  assert.equal(words("b", "/d", "-sf"), undefined);
+  for (const args of [[], ["b"], ["b", "/d", "/e"], ["b", "/d", "--x"], ["b", "/d", "-o", "bind"]])
+    assert.throws(() => helperRequest(args), { code: "USAGE" });
+});
+
+test("who is not root and has CAP_SYS_ADMIN mounts without a setuid program, also where no new privileges can be had", () =>
+  withPlace(async (place) => {
+    const { top, env } = place;
+    env.PFS_STORE = join(top, "nobody");
+    const directory = join(top, "book");
+    for (const path of [env.PFS_STORE, directory]) mkdirSync(path);
+    await execute("chown", ["-R", `${NOBODY}:${NOBODY}`, env.PFS_STORE, directory]);
+    const homely = { ...env, HOME: env.PFS_STORE };
+    await withOrdinaryUser({ top, env: homely }, async (user) => {
+      assert.equal((await user.pfs("init", "my-book")).code, 0);
+      const there = (path: string): string => join(top, "program", path);
+      const caps = ["--inh-caps=+sys_admin", "--ambient-caps=+sys_admin", "--no-new-privs"];
+      const mounted = await execute(
+        "nsenter",
+        [
+          ...user.namespace,
+          ...["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", ...caps],
+          ...["env", "PATH=/nowhere", there("node_modules/node/bin/node"), there("bin/pfs.js")],
+          ...["mount", "my-book", directory, "-o", "agent=ann"],
+        ],
+        homely,
+        "/",
+      );
+      assert.deepEqual([mounted.code, mounted.stderr], [0, ""]);
+      const seen = await user.run("stat", "-c", "%u %F", directory, join(directory, ".pfs/README"));
+      assert.equal(seen.stdout, `${NOBODY} directory\n${NOBODY} regular file\n`, seen.stderr);
+      const others = await execute(
+        "nsenter",
+        [...user.namespace, "setpriv", "--reuid=1", "ls", directory],
+        env,
+      );
+      assert.notEqual(others.code, 0);
+      // The daemon has it.
+      assert.equal((await user.pfs("umount", directory)).code, 0);
+      assert.equal((await user.pfs("stop")).code, 0);
+    });
+  }));

@@ -1,0 +1,79 @@
+// `pfs service`: the units are what systemd understands, as safe as they can be, and come and go without touching what is others'.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { execute, withPlace } from "./harness.ts";
+
+const UNITS = "etc/systemd/system";
+
+/** What `systemd-analyze security` may say of the machine's service: without a mount namespace there is no less. */
+const EXPOSURE = 3.7;
+
+test("service: install and uninstall put files in place, which systemd understands, and take just those away", () =>
+  withPlace(async ({ pfs, run, top }) => {
+    const root = join(top, "root");
+    const installed = (await pfs("service", "install", "--root", root, "--json")).trim().split("\n");
+    const paths = installed.map((line) => JSON.parse(line).path as string);
+    assert.equal(paths.length, 6);
+    for (const path of paths) assert.ok(path.startsWith(`${root}/`) && existsSync(path), path);
+    const units = ["pfsd.service", "pfs-mount@.service"].map((name) => join(root, UNITS, name));
+    const verified = await execute("systemd-analyze", ["verify", "--man=no", ...units]);
+    assert.deepEqual([verified.code, verified.stderr], [0, ""]);
+    const secured = await execute("systemd-analyze", [
+      "security",
+      "--offline=true",
+      "--no-pager",
+      units[0] as string,
+    ]);
+    const exposure = /Overall exposure level for pfsd\.service: ([0-9.]+)/.exec(secured.stdout)?.[1];
+    assert.ok(Number(exposure) <= EXPOSURE, `exposure ${exposure}`);
+    const unit = readFileSync(units[0] as string, "utf8");
+    assert.match(unit, new RegExp(`^ExecStart=${process.execPath} \\S+/bin/pfsd\\.js$`, "m"));
+    for (const name of ["mount.pfs", "mount.fuse.pfs"])
+      assert.equal(statSync(join(root, "sbin", name)).mode & 0o777, 0o755);
+    // Again is no failure, and once more with a newer text neither.
+    await pfs("service", "install", "--root", root);
+    assert.equal((await pfs("service", "uninstall", "--root", root)).trim().split("\n").length, 6);
+    for (const path of paths) assert.ok(!existsSync(path), path);
+    assert.equal(await pfs("service", "uninstall", "--root", root), "Nothing was in place.\n");
+    mkdirSync(join(root, "sbin"), { recursive: true });
+    writeFileSync(join(root, "sbin/mount.pfs"), "somebody else's");
+    for (const command of ["install", "uninstall"]) {
+      const refused = await run("service", command, "--root", root);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /mount\.pfs is there already, and is not what pfs has put there\./);
+    }
+    assert.equal(readFileSync(join(root, "sbin/mount.pfs"), "utf8"), "somebody else's");
+    assert.ok(!existsSync(units[0] as string));
+  }));
+
+test("service: --user puts a unit of one's own into the user's configuration", () =>
+  withPlace(async ({ pfs, top, env }) => {
+    env.XDG_CONFIG_HOME = join(top, "config");
+    await pfs("service", "install", "--user");
+    const unit = join(top, "config/systemd/user/pfsd.service");
+    const verified = await execute("systemd-analyze", ["verify", "--man=no", "--user", unit], {
+      ...env,
+      XDG_RUNTIME_DIR: top,
+    });
+    assert.deepEqual([verified.code, verified.stderr], [0, ""]);
+    await pfs("service", "uninstall", "--user");
+    assert.ok(!existsSync(unit));
+  }));
+
+test("service: tmpfiles and sysusers understand their files", () =>
+  withPlace(async ({ pfs, top }) => {
+    const root = join(top, "root");
+    await pfs("service", "install", "--root", root);
+    for (const name of ["passwd", "group"])
+      writeFileSync(join(root, "etc", name), "root:x:0:0:root:/root:/bin/sh\n");
+    writeFileSync(join(root, "etc/group"), "root:x:0:\n");
+    const users = await execute("systemd-sysusers", [`--root=${root}`, "pfs.conf"]);
+    assert.equal(users.code, 0, users.stderr);
+    assert.match(readFileSync(join(root, "etc/passwd"), "utf8"), /^pfs:.*:\/var\/lib\/pfs:/m);
+    const files = await execute("systemd-tmpfiles", [`--root=${root}`, "--create", "pfs.conf"]);
+    assert.equal(files.code, 0, files.stderr);
+    assert.deepEqual(JSON.parse(readFileSync(join(root, "etc/pfs/config.json"), "utf8")), {});
+  }));

@@ -1,0 +1,147 @@
+// What the tests of verify and of repair do to a store that fillStore has filled, as somebody with sqlite3 would. Must never
+// have an expectation of how it is mended.
+
+/** Each damage, and the rules by which it must be found. */
+export const damages: readonly [what: string, sql: string, rules: string[], subject: string | RegExp][] = [
+  ["R6: a row that was removed", "DELETE FROM audit_log WHERE seq = 2", ["R6"], "row 2"],
+  [
+    "R6: the last row removed",
+    "DELETE FROM audit_log WHERE seq = (SELECT max(seq) FROM audit_log)",
+    ["R6"],
+    /\.(md|png)$/,
+  ],
+  [
+    "R6: rows that changed places",
+    "UPDATE audit_log SET seq = CASE seq WHEN 1 THEN 2000 ELSE seq END",
+    ["I1", "R6"],
+    /row/,
+  ],
+  [
+    "R6: a journal that goes back to an old version",
+    "UPDATE file_journal SET sha256 = (SELECT new_hash FROM audit_log WHERE seq = 1), size = 5 WHERE path = 'a.md'",
+    ["R6"],
+    "a.md",
+  ],
+  [
+    "R6: a file that vanished from the journal",
+    "DELETE FROM file_journal WHERE path = 'a.md'",
+    ["R6"],
+    "a.md",
+  ],
+  [
+    "R6: another time in the journal",
+    "UPDATE file_journal SET mtime = mtime + 1 WHERE path = 'a.md'",
+    ["R6"],
+    "a.md",
+  ],
+  [
+    "R6: another mode in the journal",
+    "UPDATE file_journal SET mode = 33261 WHERE path = 'a.md'",
+    ["R6"],
+    "a.md",
+  ],
+  [
+    "I1: another file id in the journal",
+    "UPDATE file_journal SET file_id = file_id + 1 WHERE path = 'a.md'",
+    ["I1"],
+    "a.md",
+  ],
+  [
+    "R2: another size in the journal",
+    "UPDATE file_journal SET size = 7 WHERE path = 'a.md'",
+    ["R2", "R6"],
+    "a.md",
+  ],
+  ["R7: a row by system", "UPDATE audit_log SET agent_id = 'System' WHERE seq = 3", ["R6", "R7"], "row 3"],
+  ["R7: a row by nobody", "UPDATE audit_log SET agent_id = ' ' WHERE seq = 3", ["R6", "R7"], "row 3"],
+  [
+    "R1: a path out of the book",
+    "UPDATE file_journal SET path = '../a.md' WHERE path = 'a.md'",
+    ["I1", "R1", "R6"],
+    "../a.md",
+  ],
+  [
+    "R1: a path of scratch",
+    "UPDATE file_journal SET path = 'a.md~' WHERE path = 'a.md'",
+    ["R1", "R6"],
+    "a.md~",
+  ],
+  [
+    "R2: bytes that are others",
+    "UPDATE blob SET data = CAST('owt' AS BLOB) WHERE data = CAST('two' AS BLOB)",
+    ["R2"],
+    "a.md",
+  ],
+  [
+    "R2: bytes of an old version that are others",
+    "UPDATE blob SET data = CAST('eno' AS BLOB) WHERE size = 5",
+    ["R2"],
+    "a.md",
+  ],
+  ["B1: bytes that are gone", "DELETE FROM blob WHERE data = CAST('two' AS BLOB)", ["B1"], "a.md"],
+  ["R2: bytes of an old version that are gone", "DELETE FROM blob WHERE size = 5", ["R2"], "a.md"],
+  [
+    "orphan: bytes of no version",
+    `INSERT INTO blob VALUES ('${"5".repeat(64)}', 0, x'')`,
+    ["R2", "orphan"],
+    "5".repeat(64),
+  ],
+  [
+    "I1: a file in another directory than its path says",
+    "UPDATE file_journal SET parent = (SELECT root_id FROM book) WHERE path = 'chapter/b.md'",
+    ["I1"],
+    "chapter/b.md",
+  ],
+  [
+    "I1: a file that cannot be seen",
+    "UPDATE file_journal SET parent = NULL WHERE path = 'a.md'",
+    ["I1"],
+    "a.md",
+  ],
+  ["I1: a directory without a name", "DELETE FROM worktree_entry WHERE name = 'chapter'", ["I1"], /chapter/],
+  [
+    "I1: a directory without attributes",
+    "DELETE FROM worktree_node WHERE file_id = (SELECT file_id FROM worktree_entry WHERE name = 'chapter')",
+    ["I1"],
+    /chapter/,
+  ],
+  [
+    "I1: a directory within itself",
+    "UPDATE worktree_entry SET parent = file_id WHERE name = 'chapter'",
+    ["I1"],
+    /chapter/,
+  ],
+  [
+    "I1: a name that is a file of the book and something else",
+    "UPDATE worktree_entry SET name = 'b.md' WHERE name = '.b.md.swp'",
+    ["I1"],
+    "chapter/b.md",
+  ],
+  [
+    "I1: a name with a slash",
+    "UPDATE worktree_entry SET name = '../x~' WHERE name = '.b.md.swp'",
+    ["I1"],
+    "../x~",
+  ],
+  ["I1: attributes of nobody", "INSERT INTO worktree_node (file_id, mode) VALUES (77, 33188)", ["I1"], "77"],
+  [
+    "I1: extended attributes of nobody",
+    "INSERT INTO worktree_xattr (file_id, name, value) VALUES (77, 'user.x', x'00')",
+    ["I1"],
+    "77",
+  ],
+  [
+    "I1: a link count that is wrong",
+    "UPDATE worktree_node SET nlink = 9 WHERE file_id IN (SELECT root_id FROM book)",
+    ["I1"],
+    "",
+  ],
+  [
+    "I1: a root without attributes",
+    "DELETE FROM worktree_node WHERE file_id IN (SELECT root_id FROM book)",
+    ["I1"],
+    "my-book",
+  ],
+  ["database: a profile that cannot be read", "UPDATE book SET profile = '{'", ["R1", "database"], "my-book"],
+  ["database: an index that is gone", "DROP INDEX file_journal_parent", ["database"], "file_journal_parent"],
+];

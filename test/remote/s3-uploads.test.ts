@@ -1,0 +1,118 @@
+// Long objects in S3: sent in parts, resumed by another process, aborted when nobody goes on with them.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { ProxiedRequest } from "./http-fault-proxy.ts";
+import { isUnavailable } from "./remote-failure.ts";
+import { PART_BYTES, S3Fixture } from "./s3-fixture.ts";
+import { bytesOf, collect, sourceOf } from "./sources.ts";
+
+const s3 = new S3Fixture();
+const isPart = ({ method, url }: ProxiedRequest) => method === "PUT" && url.includes("partNumber=");
+const isComplete = ({ method, url }: ProxiedRequest) => method === "POST" && url.includes("uploadId=");
+
+/** How often each part was sent, of the requests from `from` on. */
+function countParts(from: number): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { url } of s3.proxy.requests.slice(from).filter(isPart)) {
+    const number = /partNumber=(\d+)/.exec(url)?.[1] ?? "";
+    counts[number] = (counts[number] ?? 0) + 1;
+  }
+  return counts;
+}
+
+test("s3: what is long is sent in parts, once each, and comes back as it was", async () => {
+  await s3.withBlobs(async (blobs, { uploadsDirectory }) => {
+    const from = s3.proxy.requests.length;
+    const bytes = bytesOf(PART_BYTES + 1000);
+    const source = sourceOf(bytes, 1024 * 1024);
+    assert.equal(await blobs.put(source), "stored");
+    assert.deepEqual(countParts(from), { 1: 1, 2: 1 });
+    assert.equal(await blobs.put(source), "present");
+    assert.deepEqual(countParts(from), { 1: 1, 2: 1 });
+    assert.ok((await collect(blobs.get(source.hash))).equals(bytes));
+    assert.deepEqual(readdirSync(uploadsDirectory), []);
+  });
+});
+
+test("s3: an upload that was cut off goes on in another process, and sends no part twice", async () => {
+  await s3.withBlobs(async (blobs, remote) => {
+    const { uploadsDirectory } = remote;
+    const bytes = bytesOf(2 * PART_BYTES, 2);
+    const source = sourceOf(bytes, 1024 * 1024);
+    s3.proxy.planNext([{ type: "reset-request", afterBytes: 500_000 }], ({ url }) =>
+      url.includes("partNumber=2"),
+    );
+    await assert.rejects(blobs.put(source), isUnavailable(/cannot be reached: (ECONNRESET|EPIPE)\./, true));
+    const from = s3.proxy.requests.length;
+    const other = s3.openBare(remote);
+    assert.equal(await other.put(source), "stored");
+    await other.close();
+    assert.deepEqual(countParts(from), { 2: 1 });
+    assert.ok((await collect(blobs.get(source.hash))).equals(bytes));
+    assert.deepEqual(readdirSync(uploadsDirectory), []);
+  });
+});
+
+test("s3: O1: an upload whose completion was not answered is found complete", async () => {
+  await s3.withBlobs(async (blobs, { uploadsDirectory }) => {
+    const source = sourceOf(bytesOf(PART_BYTES, 3), 1024 * 1024);
+    s3.proxy.planNext([{ type: "lose-answer" }], isComplete);
+    await assert.rejects(blobs.put(source), isUnavailable(/cannot be reached: ECONNRESET\./, true));
+    const from = s3.proxy.requests.length;
+    assert.equal(await blobs.put(source), "present");
+    assert.deepEqual(countParts(from), {});
+    assert.deepEqual(readdirSync(uploadsDirectory), []);
+  });
+});
+
+test("s3: an upload that the server has forgotten begins anew; half a note is none", async () => {
+  await s3.withBlobs(async (blobs, { uploadsDirectory }) => {
+    const bytes = bytesOf(PART_BYTES + 5, 4);
+    const source = sourceOf(bytes, 1024 * 1024);
+    s3.proxy.planNext([{ type: "reset-request", afterBytes: 0 }], ({ url }) => url.includes("partNumber=2"));
+    await assert.rejects(blobs.put(source));
+    const [name = ""] = readdirSync(uploadsDirectory);
+    const path = join(uploadsDirectory, name);
+    const note = JSON.parse(readFileSync(path, "utf8"));
+    writeFileSync(path, JSON.stringify({ ...note, uploadId: "never-begun" }));
+    await assert.rejects(blobs.put(source), isUnavailable(/has forgotten an upload/, true));
+    assert.deepEqual(readdirSync(uploadsDirectory), []);
+    writeFileSync(path, JSON.stringify(note).slice(0, -20));
+    assert.equal(await blobs.put(source), "stored");
+    assert.ok((await collect(blobs.get(source.hash))).equals(bytes));
+  });
+});
+
+test("s3: an upload that nobody went on with for a week is aborted", async () => {
+  await s3.withBlobs(async (blobs, remote) => {
+    const { uploadsDirectory } = remote;
+    const source = sourceOf(bytesOf(PART_BYTES + 5, 5), 1024 * 1024);
+    s3.proxy.planNext([{ type: "reset-request", afterBytes: 0 }], ({ url }) => url.includes("partNumber=2"));
+    await assert.rejects(blobs.put(source));
+    const [name = ""] = readdirSync(uploadsDirectory);
+    const path = join(uploadsDirectory, name);
+    const note = JSON.parse(readFileSync(path, "utf8"));
+    const startedAt = new Date(Date.now() - 8 * 24 * 3600 * 1000).toISOString();
+    writeFileSync(path, JSON.stringify({ ...note, startedAt }));
+    const from = s3.proxy.requests.length;
+    const other = s3.openBare(remote);
+    assert.equal(await other.put(sourceOf(bytesOf(PART_BYTES, 6), 1024 * 1024)), "stored");
+    await other.close();
+    const aborted = s3.proxy.requests.slice(from).filter(({ method }) => method === "DELETE");
+    assert.equal(aborted.length, 1);
+    assert.ok(aborted[0]?.url.includes(encodeURIComponent(note.uploadId)));
+    assert.deepEqual(readdirSync(uploadsDirectory), []);
+  });
+});
+
+test("s3: a note of another remote in the same directory is left alone", async () => {
+  await s3.withBlobs(async (blobs, { uploadsDirectory }) => {
+    mkdirSync(uploadsDirectory, { recursive: true });
+    writeFileSync(join(uploadsDirectory, "other.json"), "{}");
+    await blobs.put(sourceOf(bytesOf(PART_BYTES, 7), 1024 * 1024));
+    assert.deepEqual(readdirSync(uploadsDirectory), ["other.json"]);
+  });
+});

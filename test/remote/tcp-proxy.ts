@@ -1,0 +1,94 @@
+// A connection in the middle, for the tests of what goes over one: it counts, falls silent, and cuts off. Must never change
+// what it passes on.
+
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+
+export class TcpProxy {
+  readonly #server: Server;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  #isSilent = false;
+  /** How many times the server said that it is ready for the next statement: PostgreSQL's ReadyForQuery. */
+  roundTrips = 0;
+  /** How many connections were made, and how many have ended. */
+  begun = 0;
+  ended = 0;
+  /** Called when the client has said something, before that is passed on. */
+  onRequest: (() => void) | undefined;
+  /** Called when the server has answered, before that is passed on. */
+  onAnswer: (() => void) | undefined;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async make(port: number): Promise<TcpProxy> {
+    const server = createServer();
+    const proxy = new TcpProxy(server);
+    server.on("connection", (inner) => proxy.#join(inner, connect(port, "127.0.0.1")));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** From now on nothing that is sent arrives, on connections that are there and on new ones, and nobody is told. */
+  fallSilent(): void {
+    this.#isSilent = true;
+  }
+
+  speak(): void {
+    this.#isSilent = false;
+  }
+
+  /** Resets all connections. */
+  cut(): void {
+    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  async close(): Promise<void> {
+    this.#server.close();
+    this.cut();
+    await once(this.#server, "close");
+  }
+
+  #join(client: Socket, server: Socket): void {
+    const pair = [client, server] as const;
+    this.begun++;
+    this.#pairs.add(pair);
+    const count = readyCounter();
+    client.on("data", (bytes) => {
+      this.onRequest?.();
+      if (!this.#isSilent) server.write(bytes);
+    });
+    server.on("data", (bytes) => {
+      this.roundTrips += count(bytes);
+      this.onAnswer?.();
+      if (!this.#isSilent) client.write(bytes);
+    });
+    for (const [one, other] of [pair, [server, client] as const]) {
+      one.on("error", () => {});
+      one.on("close", () => {
+        if (this.#pairs.delete(pair)) this.ended++;
+        if (!this.#isSilent) other.destroy();
+      });
+    }
+  }
+}
+
+/** Format: https://www.postgresql.org/docs/current/protocol-message-formats.html: a type, then a length that counts itself. */
+function readyCounter(): (bytes: Buffer) => number {
+  let rest = Buffer.alloc(0);
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes]);
+    let found = 0;
+    while (rest.length >= 5 && rest.length > rest.readUInt32BE(1)) {
+      if (rest[0] === "Z".charCodeAt(0)) found++;
+      rest = rest.subarray(1 + rest.readUInt32BE(1));
+    }
+    return found;
+  };
+}

@@ -1,0 +1,151 @@
+// What a configuration file may say, and what is said of one that is wrong.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig, parseConfigDefaults } from "../../schema/config.ts";
+import { PfsError } from "../../schema/errors.ts";
+
+const FILE = "/etc/pfs/config.json";
+
+function refusalOf(config: unknown): string {
+  const json = typeof config === "string" ? config : JSON.stringify(config);
+  try {
+    parseConfig(json, FILE);
+  } catch (error) {
+    assert.ok(error instanceof PfsError && error.code === "USAGE", String(error));
+    assert.match(error.hint ?? "", /^Known keys are /);
+    return error.message;
+  }
+  assert.fail(`not refused: ${json}`);
+}
+
+test("a configuration holds a store, an agent, an HTTP address, books and mounts, and none of them must be there", () => {
+  const { books, mounts, remotes, access, ...rest } = parseConfig(
+    JSON.stringify({
+      store: "/srv/store",
+      agent: "ci",
+      http: "9130",
+      books: [{ book: "my-book", schema: "docusaurus" }],
+      mounts: [
+        { book: "my-book", directory: "/srv/book" },
+        { book: "my-book", directory: "/srv/alice", options: "user=alice,agent=alice,delete=hide,_netdev" },
+      ],
+    }),
+    FILE,
+  );
+  assert.deepEqual(rest, { store: "/srv/store", agent: "ci", http: { host: "127.0.0.1", port: 9130 } });
+  assert.deepEqual([remotes, access], [[], undefined]);
+  assert.deepEqual(books, [{ bookId: "my-book", profileJson: "docusaurus" }]);
+  assert.deepEqual(
+    mounts.map(({ directory, options: { userId, agent, deleteMode } }) => [
+      directory,
+      userId,
+      agent,
+      deleteMode,
+    ]),
+    [
+      ["/srv/book", undefined, undefined, "revert"],
+      ["/srv/alice", "alice", "alice", "hide"],
+    ],
+  );
+  assert.deepEqual(parseConfig("{}", FILE), {
+    store: undefined,
+    agent: undefined,
+    http: undefined,
+    books: [],
+    mounts: [],
+    remotes: [],
+    access: undefined,
+  });
+});
+
+test("a configuration says where books are shared, never with a password, which is not repeated either", () => {
+  const blobs = "s3://bucket/books?region=auto";
+  const log = "postgres://pfs@db.example/books";
+  const { remotes } = parseConfig(
+    JSON.stringify({
+      remotes: [
+        { book: "my-book", log, blobs },
+        { book: "other", blobs: "file:///srv/remote" },
+      ],
+    }),
+    FILE,
+  );
+  assert.deepEqual(remotes, [
+    { bookId: "my-book", urls: [log, blobs] },
+    { bookId: "other", urls: ["file:///srv/remote"] },
+  ]);
+  const told = refusalOf({
+    remotes: [{ book: "my-book", log: "postgres://pfs:s3cret@db.example/books", blobs }],
+  });
+  assert.match(told, /remotes\[0\]\.log must be a URL without a password/);
+  assert.doesNotMatch(told, /s3cret/);
+  const twice = { book: "my-book", blobs };
+  assert.match(refusalOf({ remotes: [twice, twice] }), /shares the book my-book twice/);
+});
+
+test("a configuration says which Unix user may mount which books as whom, and whom else to name", () => {
+  const socket = "/run/pfs/access.sock";
+  const rule = { unix_user: "bob", users: ["bob"], agents: ["bob", "claude-7"] };
+  const { access } = parseConfig(
+    JSON.stringify({ access: { socket, rules: [rule, { ...rule, books: ["my-book"] }] } }),
+    FILE,
+  );
+  const parsed = { unixUser: "bob", bookIds: undefined, userIds: ["bob"], agents: ["bob", "claude-7"] };
+  assert.deepEqual(access, { socket, rules: [parsed, { ...parsed, bookIds: ["my-book"] }] });
+  const wrong: [rule: object, message: RegExp][] = [
+    [{ ...rule, users: [] }, /access\.rules\[0\]\.users must name one at least/],
+    [
+      { ...rule, users: ["__base__"] },
+      /access\.rules\[0\]\.users\[0\] is not valid: "__base__" is not a user id/,
+    ],
+    [
+      { ...rule, agents: ["system"] },
+      /access\.rules\[0\]\.agents\[0\] is not valid: "system" is not an agent/,
+    ],
+    [{ ...rule, unix_user: 7 }, /access\.rules\[0\]\.unix_user must be text/],
+    [{ ...rule, user: "bob" }, /access\.rules\[0\]: the key "user" is not known/],
+  ];
+  for (const [rule, message] of wrong)
+    assert.match(refusalOf({ access: { socket, rules: [rule] } }), message);
+  assert.match(refusalOf({ access: { socket: "x", rules: [] } }), /access\.socket must be an absolute path/);
+});
+
+test("what is wrong in a configuration is said with the key, what it is and what it should be", () => {
+  const mount = { book: "my-book", directory: "/srv/book" };
+  const cases: [config: unknown, message: string][] = [
+    ["[]", "the file must be an object in braces."],
+    [{ stor: "/srv" }, 'the key "stor" is not known.'],
+    [{ store: 1 }, "store must be text in quotes."],
+    [{ store: "srv" }, 'store must be an absolute path, not "srv".'],
+    [
+      { agent: "system" },
+      'agent is not valid: "system" is not an agent: every change needs one who answers for it.',
+    ],
+    [{ http: "a:b" }, 'http is not valid: "a:b" is no address to listen on.'],
+    [{ mounts: {} }, "mounts must be a list in brackets."],
+    [{ mounts: [3] }, "mounts[0] must be an object in braces."],
+    [{ mounts: [{ book: "my-book" }] }, "mounts[0].directory is missing."],
+    [{ mounts: [{ ...mount, book: "My" }] }, 'mounts[0].book is not valid: "My" is not a book id.'],
+    [{ mounts: [mount, { ...mount, directory: "/srv/book/" }] }, 'mounts two books on "/srv/book".'],
+    [{ mounts: [{ ...mount, user: "alice" }] }, 'mounts[0]: the key "user" is not known.'],
+    [
+      { mounts: [{ ...mount, options: "usr=alice" }] },
+      'mounts[0].options is not valid: The mount option "usr=alice" is not known.',
+    ],
+    [{ books: [{ book: "my-book" }] }, "books[0].schema is missing."],
+    [
+      { books: [{ book: "my-book", schema: "loose" }] },
+      'books[0].schema is not valid: There is no built-in schema named "loose".',
+    ],
+  ];
+  for (const [config, message] of cases)
+    assert.equal(refusalOf(config), `The configuration ${FILE}: ${message}`);
+  assert.match(refusalOf('{"store":'), /^The configuration \S+: is not JSON: /);
+});
+
+test("commands take store and agent of a configuration whatever else is wrong with it", () => {
+  const json = JSON.stringify({ store: "/srv/store", mounts: 7, unknown: true });
+  assert.deepEqual(parseConfigDefaults(json, FILE), { store: "/srv/store" });
+  assert.throws(() => parseConfigDefaults('{"store": "srv"}', FILE), PfsError);
+});

@@ -1,0 +1,202 @@
+// Garbage of a remote: what no row names goes, and nothing else, whoever pushes at the same time.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { blobOperations } from "../../lib/remote/remote-blobs.ts";
+import { sharedLogOperations } from "../../lib/remote/remote-log.ts";
+import { collectRemote } from "../../lib/sync/collect-remote.ts";
+import { CollectionFence } from "../../lib/sync/collection-fence.ts";
+import { publish } from "../../lib/sync/publish.ts";
+import { verifyRemote } from "../../lib/sync/verify-remote.ts";
+import { parseBookId } from "../../schema/ids.ts";
+import { readAll, SHARED_BOOK } from "../remote/log-fixture.ts";
+import { seededRandom, takeSeed } from "../remote/random.ts";
+import { hashOf, RowMaker } from "../remote/shared-rows.ts";
+import { sourceOf } from "../remote/sources.ts";
+import { withFaults } from "../remote/with-faults.ts";
+import { assertSynced, SharedMachine } from "./shared-machine.ts";
+import { SharedPlace } from "./shared-place.ts";
+
+const FAR = 1_000_000;
+const NOW = { graceMs: 0 };
+
+/** A book with old versions, and two blobs that nothing names. */
+async function withGarbage(work: (place: SharedPlace) => Promise<void>): Promise<void> {
+  await SharedPlace.with(async (place) => {
+    await place.save("content/a.md", "one");
+    await place.save("content/a.md", "two");
+    await place.save("content/gone.md", "gone");
+    await place.save("content/gone.md", null);
+    await place.save("content/a.md", "alice's", "alice");
+    for (const text of ["nobody's", "nobody's either"]) await place.blobs.put(sourceOf(text));
+    await work(place);
+  });
+}
+
+async function storedIn(place: SharedPlace): Promise<string[]> {
+  return (await Array.fromAsync(place.blobs.list())).flat().map(({ hash }) => hash);
+}
+
+const NEEDED = ["one", "two", "gone", "alice's"].map(hashOf).sort();
+
+test("gc --remote: what no row names goes, and every version stays", async () => {
+  await withGarbage(async (place) => {
+    const garbage = { blobs: 2, sizeBytes: 23, young: 0 };
+    assert.deepEqual(await collectRemote(place.parts("a"), { ...NOW, isDry: true }), garbage);
+    assert.equal((await storedIn(place)).length, 6);
+    assert.deepEqual(await collectRemote(place.parts("a"), NOW), garbage);
+    assert.deepEqual(await storedIn(place), NEEDED);
+    assert.deepEqual(await collectRemote(place.parts("b"), NOW), { blobs: 0, sizeBytes: 0, young: 0 });
+    await publish(place.parts("a"), FAR);
+    assert.deepEqual((await verifyRemote(place.parts("a"), { rehash: true })).findings, []);
+  });
+});
+
+test("gc --remote: what was stored within the last day stays", async () => {
+  await withGarbage(async (place) => {
+    assert.deepEqual(await collectRemote(place.parts("a")), { blobs: 0, sizeBytes: 0, young: 2 });
+    assert.equal((await storedIn(place)).length, 6);
+  });
+});
+
+test("gc --remote: what only another book names stays", async () => {
+  await withGarbage(async (place) => {
+    const bookId = parseBookId("other-book");
+    await place.log.createBook({ ...SHARED_BOOK, bookId });
+    const row = new RowMaker("other").change("a.md", null, "nobody's", { book_id: bookId });
+    await place.log.append(bookId, [row], 0);
+    assert.equal((await collectRemote(place.parts("a"), NOW)).blobs, 1);
+    assert.deepEqual(await storedIn(place), [...NEEDED, hashOf("nobody's")].sort());
+  });
+});
+
+test("gc --remote: nothing goes where a log is damaged, or another log has published with the same blobs", async () => {
+  await withGarbage(async (place) => {
+    const { hash, sizeBytes } = sourceOf("one");
+    await place.blobs.publish({ name: "a-book/content/a.md", hash, sizeBytes });
+    await publish(place.parts("a"), FAR);
+    await assert.rejects(collectRemote(place.parts("a"), NOW), { code: "STORE_DAMAGED" });
+    assert.equal((await storedIn(place)).length, 6);
+    await place.blobs.unpublish(["a-book/content/a.md"]);
+    place.run("DROP TRIGGER IF EXISTS audit_log_no_update", "UPDATE audit_log SET pid = 1 WHERE seq = 2");
+    await assert.rejects(collectRemote(place.parts("a"), NOW), { code: "STORE_DAMAGED" });
+    assert.equal((await storedIn(place)).length, 6);
+  });
+});
+
+test("gc --remote: one machine at a time; where one was cut off the next one goes on", async () => {
+  await withGarbage(async (place) => {
+    const failing = withFaults(place.blobs, blobOperations, (name) =>
+      name === "delete" ? "after" : undefined,
+    );
+    await assert.rejects(collectRemote(place.parts("a", { blobs: failing }), NOW), /fails as planned/);
+    await assert.rejects(collectRemote(place.parts("b"), NOW), { code: "STORE_BUSY" });
+    place.endClaims();
+    await collectRemote(place.parts("b"), NOW);
+    assert.deepEqual(await storedIn(place), NEEDED);
+  });
+});
+
+test("gc --remote, B1: a push that found bytes there just before they go puts them once more", async () => {
+  await withGarbage(async (place) => {
+    const fence = await CollectionFence.setUp(place.log);
+    assert.equal(await place.blobs.put(sourceOf("nobody's")), "present");
+    await collectRemote(place.parts("a"), NOW);
+    await place.append("content/mine.md", "nobody's");
+    assert.equal(await fence.holds(undefined), false);
+    const next = await CollectionFence.setUp(place.log);
+    assert.equal(await place.blobs.put(sourceOf("nobody's")), "stored");
+    await collectRemote(place.parts("a"), NOW);
+    assert.equal(await next.holds(undefined), true, "there was nothing to remove");
+  });
+});
+
+test("gc --remote, B1: a real push that garbage is collected under, before and after its rows, loses no bytes", async () => {
+  for (const moment of ["put", "append"] as const) {
+    await SharedPlace.with(async (place) => {
+      const machine = await SharedMachine.make("alice", place.log, place.blobs);
+      try {
+        for (const text of ["found there", "garbage"]) await place.blobs.put(sourceOf(text));
+        machine.save("a.md", "found there");
+        machine.save("b.md", "sent");
+        let isFirst = true;
+        const collect = async () => {
+          if (!isFirst) return;
+          isFirst = false;
+          assert.equal((await collectRemote(place.parts("c"), NOW)).blobs, moment === "put" ? 2 : 3);
+        };
+        if (moment === "put") {
+          const bare = place.blobs;
+          machine.remoteBlobs = {
+            ...withFaults(bare, blobOperations, () => undefined),
+            put: async (source) => {
+              const outcome = await bare.put(source);
+              if (source.hash === hashOf("found there")) await collect();
+              return outcome;
+            },
+          };
+        } else {
+          machine.remoteLog = {
+            ...withFaults(place.log, sharedLogOperations, () => undefined),
+            append: async (...rows) => {
+              await collect();
+              return await place.log.append(...rows);
+            },
+          };
+        }
+        await machine.sync();
+        assert.equal(isFirst, false);
+        await assertSynced([machine]);
+      } finally {
+        machine.take();
+      }
+    });
+  }
+});
+
+const seed = takeSeed();
+test(`gc --remote, B1: machines that push the same bytes again and again beside it lose none (seed ${seed})`, async () => {
+  const random = seededRandom(seed);
+  /** Of few that most will use about then, and never again. */
+  const pick = (step: number) => `text ${step * 2 + Math.floor(random() * 5)}`;
+  await SharedPlace.with(async (place) => {
+    let isOver = false;
+    let removed = 0;
+    const push = async (name: string): Promise<void> => {
+      for (let step = 0; step < 25; step++) {
+        // What a push leaves that found that others were first.
+        await place.blobs.put(sourceOf(pick(step + 1)));
+        await sleep(random() * 30);
+        const text = pick(step);
+        const fence = await CollectionFence.setUp(place.log);
+        await place.blobs.put(sourceOf(text));
+        if (random() < 0.5) await sleep(random() * 30);
+        await place.append(`content/${name}-${step}.md`, text);
+        if (!(await fence.holds(undefined))) await place.blobs.put(sourceOf(text));
+      }
+    };
+    const collect = async (name: string): Promise<void> => {
+      while (!isOver) {
+        const [outcome] = await Promise.allSettled([collectRemote(place.parts(name), NOW)]);
+        if (outcome.status === "fulfilled") removed += outcome.value.blobs;
+        else assert.equal(outcome.reason.code, "STORE_BUSY", String(outcome.reason));
+        await sleep(random() * 10);
+      }
+    };
+    const pushing = Promise.all(["a", "b", "c"].map(push)).finally(() => {
+      isOver = true;
+    });
+    await Promise.all([pushing, collect("d"), collect("e")]);
+    assert.ok(removed > 0, "something was removed meanwhile");
+    const { findings } = await verifyRemote(place.parts("a"), { rehash: true });
+    assert.deepEqual(
+      findings.filter(({ severity }) => severity === "error"),
+      [],
+    );
+    await collectRemote(place.parts("d"), NOW);
+    const named = new Set((await readAll(place.log)).map(({ new_hash }) => new_hash));
+    for (const hash of await storedIn(place))
+      assert.ok(named.has(hash), "no blob is orphaned once it has run");
+  });
+});

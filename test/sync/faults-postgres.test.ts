@@ -1,0 +1,136 @@
+// Machines that share a book, and a PostgreSQL that goes away, comes back, takes no changes or says nothing at all: whatever a
+// sync was cut off at, the next ones go on, and in the end both machines and the remote are as if nothing had been (O1, R2, R6).
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PfsError } from "../../schema/errors.ts";
+import { Production, workOn } from "./production.ts";
+import type { SharedMachine } from "./shared-machine.ts";
+
+const production = new Production();
+
+/** A sync that may fail as the remote does, and in no other way. @returns the code; undefined when it went well */
+async function trySync(machine: SharedMachine): Promise<string | undefined> {
+  const [outcome] = await Promise.allSettled([machine.sync()]);
+  if (outcome.status === "fulfilled") return undefined;
+  assert.ok(outcome.reason instanceof PfsError, String(outcome.reason?.stack));
+  return outcome.reason.code;
+}
+
+/** What happens at the first word of one side, then at the second one, and so on, each in a sync of its own. */
+async function faultAtEach(side: "onRequest" | "onAnswer", fault: () => void) {
+  const { proxy } = production;
+  let failed = 0;
+  await production.withPair(async (a, b) => {
+    let wasHit = true;
+    for (let at = 1; wasHit; at++) {
+      const machine = at % 2 === 0 ? a : b;
+      workOn(machine, at);
+      let count = 0;
+      wasHit = false;
+      proxy[side] = () => {
+        if (++count !== at) return;
+        wasHit = true;
+        fault();
+      };
+      const code = await trySync(machine);
+      proxy[side] = undefined;
+      assert.ok(code === undefined || code === "UNAVAILABLE", code);
+      if (code !== undefined) failed++;
+    }
+  });
+  return failed;
+}
+
+test("faults, PostgreSQL, O1, R2, R6: the connection is cut before each thing that is asked", async () => {
+  const failed = await faultAtEach("onRequest", () => production.proxy.cut());
+  assert.ok(failed > 10, `${failed} syncs have failed`);
+});
+
+test("faults, PostgreSQL, O1, R2, R6: the connection is cut before each answer, of what may have been done", async () => {
+  const failed = await faultAtEach("onAnswer", () => production.proxy.cut());
+  assert.ok(failed > 10, `${failed} syncs have failed`);
+});
+
+test("faults, PostgreSQL, O1, R2, R6: the server crashes at some step, also of a transaction, and is started again", async () => {
+  const { postgres, proxy } = production;
+  await production.withPair(async (a, b) => {
+    let failed = 0;
+    for (let at = 1; at <= 12; at++) {
+      const machine = at % 2 === 0 ? a : b;
+      workOn(machine, at);
+      let count = 0;
+      let stopping: Promise<void> | undefined;
+      proxy.onAnswer = () => {
+        if (++count === at) stopping = postgres.stop("SIGQUIT");
+      };
+      const code = await trySync(machine);
+      proxy.onAnswer = undefined;
+      await stopping;
+      if (stopping !== undefined) await postgres.start();
+      assert.ok(code === undefined || code === "UNAVAILABLE", code);
+      if (code !== undefined) failed++;
+    }
+    assert.ok(failed > 5, `${failed} syncs have failed`);
+  });
+});
+
+test("faults, PostgreSQL, O1, R2, R6: after a failover to a server that may only be read, what others did is pulled and nothing is lost", async () => {
+  const { postgres, proxy, database } = production;
+  await production.withPair(async (a, b) => {
+    workOn(a, 1);
+    await a.sync();
+    await postgres.run("postgres", `ALTER DATABASE ${database} SET default_transaction_read_only = on`);
+    proxy.cut();
+    try {
+      for (const machine of [a, b]) {
+        workOn(machine, 2);
+        let code = await trySync(machine);
+        // Of a connection that was made before.
+        for (let tries = 0; code === "UNAVAILABLE" && tries < 10; tries++) code = await trySync(machine);
+        assert.equal(code, "READ_ONLY");
+        assert.ok(machine.outboxRows > 0);
+      }
+      assert.ok(b.find("alice/new-1.md") !== undefined, "b has pulled");
+    } finally {
+      await postgres.run("postgres", `ALTER DATABASE ${database} RESET default_transaction_read_only`);
+      proxy.cut();
+    }
+  });
+});
+
+test("faults, PostgreSQL, O1, R2, R6: connections are refused; work goes on, and drains when they are not", async () => {
+  const { postgres } = production;
+  await production.withPair(async (a, b) => {
+    workOn(a, 1);
+    await a.sync();
+    await postgres.stop();
+    try {
+      for (let round = 2; round < 5; round++) {
+        for (const machine of [a, b]) {
+          workOn(machine, round);
+          assert.equal(await trySync(machine), "UNAVAILABLE");
+        }
+      }
+    } finally {
+      await postgres.start();
+    }
+  });
+});
+
+test("faults, PostgreSQL, O1, R2, R6: a server that says nothing any more is given up", async () => {
+  const { proxy } = production;
+  await production.withPair(async (a, b) => {
+    for (const [index, machine] of [a, b].entries()) {
+      workOn(machine, 1);
+      let count = 0;
+      proxy.onAnswer = () => {
+        if (++count === 5 + index * 2) proxy.fallSilent();
+      };
+      assert.equal(await trySync(machine), "UNAVAILABLE");
+      proxy.onAnswer = undefined;
+      proxy.speak();
+      proxy.cut();
+    }
+  });
+});

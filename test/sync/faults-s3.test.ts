@@ -1,0 +1,167 @@
+// Machines that share a book, and an S3 that does what bad networks and busy servers do: whatever a sync was cut off at, the next
+// ones go on, and in the end both machines and the remote are as if nothing had been (O1, R2, R6).
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openRemoteBlobs } from "../../lib/remote/open-remote-blobs.ts";
+import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
+import { PfsError } from "../../schema/errors.ts";
+import type { HttpFault, ProxiedRequest } from "../remote/http-fault-proxy.ts";
+import { bytesOf } from "../remote/sources.ts";
+import { lesson, Production, workOn } from "./production.ts";
+import type { SharedMachine } from "./shared-machine.ts";
+
+const production = new Production();
+
+function answerOf(status: number, code: string): HttpFault {
+  const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>Said so.</Message></Error>`;
+  return { type: "status", status, headers: { "content-type": "application/xml" }, body };
+}
+
+/** A sync that may fail as the remote does, and in no other way. @returns the code; undefined when it went well */
+async function trySync(machine: SharedMachine): Promise<string | undefined> {
+  const [outcome] = await Promise.allSettled([machine.sync()]);
+  if (outcome.status === "fulfilled") return undefined;
+  assert.ok(outcome.reason instanceof PfsError, String(outcome.reason?.stack));
+  return outcome.reason.code;
+}
+
+function isPut({ method }: ProxiedRequest): boolean {
+  return method === "PUT";
+}
+
+/** The request that has the fault is the first one, then the second one, and so on, each in a sync of its own. */
+async function faultAtEach(fault: HttpFault, failures: number): Promise<void> {
+  await production.withPair(async (a, b) => {
+    let failed = 0;
+    let wasHit = true;
+    for (let at = 1; wasHit; at++) {
+      const machine = at % 2 === 0 ? a : b;
+      workOn(machine, at);
+      let count = 0;
+      wasHit = false;
+      production.s3.proxy.plan = () => {
+        count++;
+        if (count !== at) return undefined;
+        wasHit = true;
+        return fault;
+      };
+      const code = await trySync(machine);
+      production.s3.proxy.plan = () => undefined;
+      if (code === undefined) continue;
+      assert.equal(code, "UNAVAILABLE");
+      failed++;
+    }
+    assert.ok(failed >= failures, `${failed} syncs have failed`);
+  });
+}
+
+for (const [title, fault, failures] of [
+  ["a reset in the middle of each request", { type: "reset-request", afterBytes: 1 }, 3],
+  ["a reset in the middle of each answer", { type: "reset-answer", afterBytes: 0 }, 0],
+  ["an answer that is lost, of what was done", { type: "lose-answer" }, 3],
+  ["500", { type: "status", status: 500 }, 3],
+  ["503 with Retry-After", { type: "status", status: 503, headers: { "retry-after": "1" } }, 3],
+  ["429", { type: "status", status: 429 }, 3],
+  ["a slow drip", { type: "drip", pieces: 4, pauseMs: 2 }, 0],
+] as const)
+  test(`faults, S3, O1, R2, R6: ${title}`, () => faultAtEach(fault, failures));
+
+test("faults, S3, O1, R2, R6: connections are refused; work goes on, and drains when they are not", async () => {
+  await production.withPair(async (a, b) => {
+    workOn(a, 1);
+    await a.sync();
+    await production.s3.proxy.refuse();
+    try {
+      for (let round = 2; round < 5; round++) {
+        for (const machine of [a, b]) {
+          workOn(machine, round);
+          assert.equal(await trySync(machine), "UNAVAILABLE");
+        }
+      }
+    } finally {
+      await production.s3.proxy.accept();
+    }
+  });
+});
+
+for (const [title, fault, code, isMeant] of [
+  ["expired credentials", answerOf(400, "ExpiredToken"), "UNAVAILABLE", () => true],
+  ["refused credentials", answerOf(403, "AccessDenied"), "UNAVAILABLE", () => true],
+  ["a full bucket", answerOf(507, "XMinioStorageFull"), "FULL", isPut],
+  ["a bucket that may only be read", answerOf(403, "AccessDenied"), "UNAVAILABLE", isPut],
+] as const) {
+  test(`faults, S3, O1, R2, R6: ${title}: what others have pushed is not kept from anybody, and what waits is sent when that is over`, async () => {
+    await production.withPair(async (a, b) => {
+      workOn(a, 1);
+      await a.sync();
+      production.s3.proxy.plan = (request) => (isMeant(request) ? fault : undefined);
+      for (const machine of [a, b]) {
+        workOn(machine, 2);
+        assert.equal(await trySync(machine), code);
+        assert.ok(machine.outboxRows > 0);
+      }
+      assert.ok(b.find("alice/new-1.md") !== undefined, "b has pulled");
+      production.s3.proxy.plan = () => undefined;
+    });
+  });
+}
+
+test("faults, S3, R2: bytes that come wrong are not taken, but asked for again: a merge that needs them is as clean as ever", async () => {
+  await production.withPair(async (a, b) => {
+    a.save("a.md", lesson("one", "two"));
+    await a.sync();
+    await b.sync();
+    a.save("a.md", lesson("one", "alice's"));
+    await a.sync();
+    b.save("b.md", "b");
+    b.save("a.md", lesson("bob's", "two"));
+    production.s3.proxy.planNext([{ type: "wrong-bytes" }], ({ method }) => method === "GET");
+    await b.sync();
+    await a.sync();
+    await a.fetchAll();
+    assert.equal(a.text("a.md"), lesson("bob's", "alice's"));
+  });
+});
+
+test("faults, S3, R2: a long file is cut off again and again, and arrives", async () => {
+  await production.withPair(async (a, b) => {
+    a.save("static/long.bin", bytesOf(11_000_000));
+    for (const afterBytes of [1, 300_000, 2_000_000]) {
+      production.s3.proxy.planNext([{ type: "reset-request", afterBytes }], isPut);
+      assert.equal(await trySync(a), "UNAVAILABLE");
+    }
+    await a.sync();
+    await b.sync();
+  });
+});
+
+test("faults, S3, SC-010: a tenth of all requests has a fault, and everything succeeds at the first try", async () => {
+  await production.withPair(async (a, b) => {
+    const bare = [a.remoteBlobs, b.remoteBlobs];
+    for (const machine of [a, b]) {
+      machine.remoteBlobs = await openRemoteBlobs(production.blobsUrl, {
+        uploadsDirectory: `${machine.directory}/uploads`,
+        counters: new RemoteCounters(),
+        retry: { policy: { attempts: 20, firstDelayMs: 1, longestDelayMs: 5 } },
+      });
+    }
+    let count = 0;
+    const faults: HttpFault[] = [
+      { type: "reset-request", afterBytes: 1 },
+      { type: "lose-answer" },
+      { type: "status", status: 503, headers: { "retry-after": "0" } },
+      { type: "reset-answer", afterBytes: 0 },
+    ];
+    production.s3.proxy.plan = () => (++count % 10 === 0 ? faults[(count / 10) % faults.length] : undefined);
+    for (let round = 1; round < 8; round++) {
+      for (const machine of [a, b]) {
+        workOn(machine, round);
+        await machine.sync();
+      }
+    }
+    assert.ok(count > 50, `${count} requests`);
+    production.s3.proxy.plan = () => undefined;
+    for (const each of bare) await each.close();
+  });
+});

@@ -1,0 +1,135 @@
+// What a pull does to users' overlays: their layers are shared as the base is, each for itself (R5).
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseUserId, type UserId } from "../../schema/ids.ts";
+import { type BookFixture, layerOf } from "../lib/book-fixture.ts";
+import { type Machine, settleAll, withMachines } from "./machine.ts";
+
+const CARL = parseUserId("carl");
+const LINES = "one\n\ntwo\n\nthree\n\nfour\n\nfive\n";
+
+/** Two machines with a file in the base, and the same user on both. */
+function shared(
+  use: (a: Machine, b: Machine, carlAtA: BookFixture, carlAtB: BookFixture) => void,
+): Promise<void> {
+  return withMachines(["alice", "bob"], (a, b) => {
+    a.save("part/a.md", LINES);
+    a.save("part/b.md", "b");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    use(a, b, layerOf(a, CARL), layerOf(b, CARL));
+    settleLayers(a, b);
+    assert.deepEqual(a.files(CARL), b.files(CARL));
+    assert.deepEqual(a.files(CARL), a.remote.files(CARL));
+  });
+}
+
+function settleLayers(...machines: Machine[]): void {
+  for (const machine of machines) for (const each of machine.library.openWorktrees()) each.settle(0);
+  settleAll(machines);
+}
+
+function hiding(machine: Machine, user: UserId): BookFixture {
+  const layer = layerOf(machine, user);
+  return Object.assign(layer, { actor: { ...machine.actor, hidesBase: true } });
+}
+
+test("R5: what a user changed is in the same user's layer elsewhere, and nowhere else", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.write("part/a.md", "carl's");
+    carlAtA.write("part/own.md", "own");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    assert.equal(carlAtB.text("part/a.md"), "carl's");
+    assert.equal(carlAtB.text("part/own.md"), "own");
+    assert.equal(b.text("part/a.md"), LINES);
+    assert.equal(b.find("part/own.md"), undefined);
+    assert.equal(carlAtB.node("part/a.md").fileId, b.node("part/a.md").fileId, "I1");
+    carlAtB.unlink("part/a.md");
+    b.push();
+    a.pull();
+    assert.equal(carlAtA.text("part/a.md"), LINES);
+  }));
+
+test("a user's edits of the same file on two machines are merged as versions of the base's", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.write("part/a.md", LINES.replace("one", "ONE"));
+    carlAtB.write("part/a.md", LINES.replace("five", "FIVE"));
+    a.push();
+    b.push();
+    assert.equal(carlAtB.text("part/a.md"), LINES.replace("one", "ONE").replace("five", "FIVE"));
+    assert.equal(b.text("part/a.md"), LINES);
+  }));
+
+test("W2: a user's edits of the same lines on two machines are a conflict of that layer", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.write("part/a.md", "at a");
+    carlAtB.write("part/a.md", "at b");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    assert.equal(carlAtB.text("part/a.md"), "at a");
+    assert.equal(carlAtB.worktree.conflicts.count, 1);
+    assert.equal(b.worktree.conflicts.count, 0);
+  }));
+
+test("a user's version follows the base's file, whether it is known there or not", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.write("part/a.md", "at a");
+    carlAtB.write("part/b.md", "at b");
+    a.rename("part/a.md", "part/c.md", undefined, a.actor);
+    a.rename("part/b.md", "part/d.md", undefined, a.actor);
+    a.push();
+    b.push();
+    b.fetchAll();
+    a.pull();
+    a.fetchAll();
+    for (const carl of [carlAtA, carlAtB]) {
+      assert.equal(carl.text("part/c.md"), "at a");
+      assert.equal(carl.text("part/d.md"), "at b");
+      assert.equal(carl.find("part/a.md"), undefined);
+    }
+  }));
+
+test("R6: a user's file comes where the user has a directory here, and the base a file", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtB.makeDirectories("thing");
+    carlAtB.write("thing/a.md", "at b");
+    a.save("thing", "base's");
+    carlAtA.write("thing", "carl's");
+    a.push();
+    b.push();
+    b.fetchAll();
+    assert.equal(carlAtB.text("thing"), "carl's");
+    assert.equal(carlAtB.worktree.conflicts.count, 1);
+  }));
+
+test("what a user hides is hidden elsewhere, and shows again where it shows again", () =>
+  shared((a, b, _, carlAtB) => {
+    const carl = hiding(a, CARL);
+    carl.unlink("part/a.md", { ...a.actor, hidesBase: true });
+    carl.settle();
+    a.push();
+    b.pull();
+    assert.equal(carlAtB.find("part/a.md"), undefined);
+    assert.notEqual(b.find("part/a.md"), undefined);
+    carl.worktree.revert(["part/a.md"], a.actor);
+    a.push();
+    b.pull();
+    assert.notEqual(carlAtB.find("part/a.md"), undefined);
+  }));
+
+test("what a user added to a directory stays when others remove the directory", () =>
+  shared((a, b, _, carlAtB) => {
+    carlAtB.write("part/own.md", "own");
+    for (const name of ["a.md", "b.md"]) a.unlink(`part/${name}`, a.actor);
+    a.settle();
+    a.removeDirectory("part", a.actor);
+    a.push();
+    b.push();
+    assert.equal(carlAtB.text("part/own.md"), "own");
+    assert.equal(b.find("part"), undefined);
+  }));

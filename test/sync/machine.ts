@@ -1,0 +1,296 @@
+// A machine that shares the book of a BookFixture on a MemoryRemote, for the tests of sync.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readOutbox } from "../../lib/outbox.ts";
+import { StoreReader } from "../../lib/reader.ts";
+import { pull } from "../../lib/sync/pull.ts";
+import { push } from "../../lib/sync/push.ts";
+import type { SyncParts } from "../../lib/sync/sync-parts.ts";
+import { verifyStore } from "../../lib/verify.ts";
+import type { FollowCounts } from "../../lib/worktree/follow-remote.ts";
+import { BASE, type BlobHash } from "../../schema/ids.ts";
+import { actorNamed, BOOK, BookFixture, type BookOptions } from "../lib/book-fixture.ts";
+import { assertSound } from "../lib/soundness.ts";
+import { Cut, type Fault, MemoryRemote } from "./memory-remote.ts";
+
+const PAGE = 1000;
+const NOTHING: FollowCounts = { applied: 0, refused: 0, desyncs: 0, conflicts: 0 };
+
+export class Machine extends BookFixture {
+  readonly remote: MemoryRemote;
+  readonly actor;
+
+  constructor(name: string, remote: MemoryRemote, options: BookOptions = {}) {
+    super(mkdtempSync(join(tmpdir(), "pfs-test-")), options);
+    this.remote = remote;
+    this.actor = actorNamed(name, { mount: name });
+    this.library.shareBook(BOOK, { logUrl: "memory:", blobsUrl: "memory:", remoteId: "0".repeat(32) });
+  }
+
+  /** Where its next push is cut off. */
+  fault: Fault | undefined;
+  /** What others do between its next pull and what it sends. */
+  race: (() => Promise<void>) | undefined;
+
+  async pullAll(): Promise<void> {
+    await this.#sync(pull);
+  }
+
+  async pushAll(): Promise<void> {
+    await this.#sync(push);
+  }
+
+  async #sync(step: (parts: SyncParts) => Promise<unknown>): Promise<void> {
+    const reader = StoreReader.openBeside(this.directory);
+    try {
+      await step(this.#parts(reader));
+    } finally {
+      reader.close();
+    }
+  }
+
+  #parts(reader: StoreReader): SyncParts {
+    const { remote, library } = this;
+    return {
+      ...{ bookId: BOOK, storeId: library.signer.storeId, reader, pageRows: 5 },
+      log: {
+        append: async (_, rows, pulledSeq) => {
+          await this.#race();
+          this.#cutAt("append");
+          if (this.fault === "late") remote.appendLater(rows, pulledSeq);
+          this.#cutAt("late");
+          const outcome = remote.append(rows, pulledSeq);
+          this.#cutAt("answer");
+          const head = { seq: remote.rows.length, entryHash: "" };
+          if (outcome.type === "moved") return { ...outcome, current: outcome.current as BlobHash | null };
+          return { ...outcome, head };
+        },
+        readClaim: async () => ({ position: 0, isHeld: false }),
+        rowsAfter: async (_, after, limit) => remote.rowsAfter(after, limit),
+      },
+      blobs: {
+        put: async (source) => {
+          this.#cutAt("put");
+          if (remote.blobs.has(source.hash)) return "present";
+          const pieces: Uint8Array[] = [];
+          for await (const piece of source.read()) pieces.push(piece);
+          remote.blobs.set(source.hash, Buffer.concat(pieces));
+          return "stored";
+        },
+        has: async (hash) => remote.blobs.has(hash),
+        async *get(hash) {
+          const bytes = remote.blobs.get(hash);
+          assert.ok(bytes !== undefined, `the remote has ${hash}`);
+          yield bytes;
+        },
+      },
+      owner: {
+        followRemote: async (bookId, page) => library.followRemote(bookId, page),
+        noteShared: async (bookId, pairs, blobs) => {
+          this.#cutAt("note");
+          library.noteShared(bookId, pairs, blobs);
+        },
+        storeBlobs: async (blobs) => library.storeBlobs(blobs),
+      },
+    };
+  }
+
+  #cutAt(point: Fault): void {
+    if (this.fault !== point) return;
+    this.fault = undefined;
+    throw new Cut(point);
+  }
+
+  async #race(): Promise<void> {
+    const { race } = this;
+    this.race = undefined;
+    await race?.();
+  }
+
+  /** Path by path, what every machine must have: file id, mode, hash. */
+  identities(layer: string): unknown[] {
+    return this.library.store.database
+      .prepare("SELECT path, file_id, mode, sha256 FROM file_journal WHERE user_id = ? ORDER BY path")
+      .all(layer);
+  }
+
+  /** O1: what is said on the remote to be of this machine is a row of its log, and every row of it is there or came from there. */
+  assertRowsOnce(): void {
+    const rows = this.log();
+    const { storeId } = this.library.signer;
+    const mine = this.remote.rows.filter(({ origin }) => origin === storeId);
+    for (const { origin_seq, path, user_id } of mine) {
+      assert.equal(rows[origin_seq - 1]?.path, path);
+      assert.equal(rows[origin_seq - 1]?.user_id, user_id);
+    }
+    assert.equal(new Set(mine.map(({ origin_seq }) => origin_seq)).size, mine.length);
+    const noted = this.library.store.database.prepare("SELECT count(*) FROM shared_row").pluck().get();
+    assert.equal(noted, rows.length);
+  }
+
+  /** W1: what this machine did to a path on the remote, it did after it had what others had done to it there. */
+  assertNothingOverlooked(): void {
+    const { storeId } = this.library.signer;
+    const local = this.library.store.database.prepare(
+      `SELECT min(l.seq) FROM shared_row s JOIN audit_log l ON l.seq = s.seq
+       WHERE s.shared_seq = ? AND l.path = ? AND l.user_id = ?`,
+    );
+    const done = this.remote.rows.filter(({ status }) => status === "ok");
+    for (const mine of done.filter(({ origin }) => origin === storeId)) {
+      const before = done.findLast(
+        ({ seq, origin, path, user_id }) =>
+          seq < mine.seq && origin !== storeId && path === mine.path && user_id === mine.user_id,
+      );
+      if (before === undefined) continue;
+      const seq = local.pluck().get(before.seq, before.path, before.user_id) as number | null;
+      assert.ok((seq ?? 0) < mine.origin_seq, `row ${mine.seq} was not made upon row ${before.seq}`);
+    }
+  }
+
+  loggedHashes(): (string | null)[] {
+    return this.log().map(({ new_hash }) => new_hash);
+  }
+
+  get outbox() {
+    return readOutbox(this.library.store.database, BOOK, this.library.signer.storeId, PAGE);
+  }
+
+  save(path: string, text: string): void {
+    const directory = path.split("/").slice(0, -1).join("/");
+    if (directory !== "") this.makeDirectories(directory);
+    this.write(path, text, this.actor);
+  }
+
+  /** Everything that others did. */
+  pull(): FollowCounts {
+    let counts = NOTHING;
+    for (;;) {
+      const rows = this.remote.rowsAfter(this.pulledSeq, PAGE);
+      if (rows.length === 0) return counts;
+      const found = this.library.followRemote(BOOK, { rows });
+      if (found.type === "needs") this.fetch(found.hashes);
+      else if (found.type === "applied") counts = found.counts;
+      else throw new Error("a page in memory is complete");
+    }
+  }
+
+  /** Everything that is settled; pulls first, as often as somebody else was. */
+  push(): void {
+    for (;;) {
+      this.pull();
+      const rows = this.outbox;
+      if (rows.length === 0) return;
+      this.upload(rows.map((row) => row.new_hash));
+      const outcome = this.remote.append(rows, this.pulledSeq);
+      if (outcome.type === "moved")
+        throw new Error(`a push after a pull is first: ${rows[outcome.index]?.path}`);
+      const pairs = rows.map((row, index) => ({
+        seq: row.origin_seq,
+        sharedSeq: outcome.seqs[index] as number,
+      }));
+      this.library.noteShared(BOOK, pairs, []);
+    }
+  }
+
+  get pulledSeq(): number {
+    return this.library.store.database
+      .prepare("SELECT pulled_seq FROM remote WHERE book_id = ?")
+      .pluck()
+      .get(BOOK) as number;
+  }
+
+  upload(hashes: readonly (string | null)[]): void {
+    for (const hash of hashes) {
+      if (hash === null || this.remote.blobs.has(hash)) continue;
+      const bytes = this.library.blobs.readInline(hash as BlobHash, "a version to be shared");
+      assert.ok(bytes !== undefined);
+      this.remote.blobs.set(hash, bytes);
+    }
+  }
+
+  fetch(hashes: readonly string[]): void {
+    this.library.storeBlobs(
+      hashes.map((hash) => {
+        const bytes = this.remote.blobs.get(hash);
+        assert.ok(bytes !== undefined, `the remote has ${hash}`);
+        return {
+          hash: hash as BlobHash,
+          sizeBytes: bytes.byteLength,
+          content: { bytes: new Uint8Array(bytes) },
+        };
+      }),
+    );
+  }
+
+  /** Fetches what is on the remote only. */
+  fetchAll(): void {
+    const absent = this.library.store.database
+      .prepare(
+        "SELECT sha256 FROM remote_blob r WHERE NOT EXISTS (SELECT 1 FROM blob b WHERE b.sha256 = r.sha256)",
+      )
+      .pluck()
+      .all() as string[];
+    this.fetch(absent);
+  }
+
+  /** Paths and hashes of a layer. */
+  files(layer: string = BASE): Map<string, string> {
+    const rows = this.library.store.database
+      .prepare("SELECT path, sha256 FROM file_journal WHERE user_id = ? ORDER BY path")
+      .all(layer) as { path: string; sha256: string }[];
+    return new Map(rows.map(({ path, sha256 }) => [path, sha256]));
+  }
+
+  async assertSound(): Promise<void> {
+    const reader = StoreReader.openBeside(this.directory);
+    try {
+      assert.deepEqual(await verifyStore(reader), []);
+    } finally {
+      reader.close();
+    }
+    this.fetchAll();
+    assertSound(this.library);
+  }
+
+  take(): void {
+    this.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Everybody pushes and pulls until nobody has anything to say. */
+export function settleAll(machines: readonly Machine[]): void {
+  for (const machine of machines) machine.settle();
+  for (const machine of machines) machine.push();
+  for (const machine of machines) machine.pull();
+}
+
+/** Runs `use` with machines that share a book; at the end all must have the same files. */
+export async function withMachines(
+  names: readonly string[],
+  use: (...machines: Machine[]) => void,
+  options: BookOptions = {},
+): Promise<void> {
+  const remote = new MemoryRemote();
+  const machines = names.map((name) => new Machine(name, remote, options));
+  try {
+    use(...machines);
+    settleAll(machines);
+    await assertConverged(machines);
+  } finally {
+    for (const machine of machines) machine.take();
+  }
+}
+
+export async function assertConverged(machines: readonly Machine[]): Promise<void> {
+  const [first] = machines as [Machine];
+  first.remote.assertWhole();
+  for (const machine of machines) {
+    assert.deepEqual(machine.files(), first.remote.files(BASE), "every machine has what is shared");
+    assert.deepEqual(machine.outbox, [], "nothing waits");
+    await machine.assertSound();
+  }
+}

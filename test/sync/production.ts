@@ -1,0 +1,87 @@
+// Two machines whose book is shared in PostgreSQL and S3, each by way of a proxy, for the tests of what networks and servers do.
+
+import { after, before } from "node:test";
+import { PostgresLog } from "../../lib/remote/postgres-log.ts";
+import { type RemoteLog, sharedLogOperations } from "../../lib/remote/remote-log.ts";
+import { withTimeouts } from "../../lib/remote/with-timeouts.ts";
+import { PLAIN_RENAME } from "../lib/book-fixture.ts";
+import { PostgresServer } from "../remote/postgres-server.ts";
+import { S3Fixture } from "../remote/s3-fixture.ts";
+import { TcpProxy } from "../remote/tcp-proxy.ts";
+import { assertSynced, SharedMachine } from "./shared-machine.ts";
+
+/** Milliseconds: nothing waits for a silent database as long as one would in real life. */
+const ANSWER_MS = 3000;
+
+export class Production {
+  readonly s3 = new S3Fixture();
+  postgres!: PostgresServer;
+  /** Before PostgreSQL. */
+  proxy!: TcpProxy;
+  database = "";
+  /** URL of the blobs of the pair. */
+  blobsUrl = "";
+
+  /** Servers are started before the file's tests, and stopped after them. */
+  constructor() {
+    before(async () => {
+      this.postgres = await PostgresServer.make("embedded");
+      this.database = await this.postgres.makeDatabase();
+      this.proxy = await TcpProxy.make(this.postgres.port);
+    });
+    after(async () => {
+      await this.proxy.close();
+      await this.postgres.remove();
+    });
+  }
+
+  /** Two machines on a remote that is new, with nothing that tries again; at the end all must be as it has to be. */
+  async withPair(work: (a: SharedMachine, b: SharedMachine) => Promise<void>): Promise<void> {
+    await this.postgres.run(this.database, "DROP SCHEMA IF EXISTS pfs CASCADE");
+    const remote = this.s3.makeRemote();
+    this.blobsUrl = remote.url;
+    const machines: SharedMachine[] = [];
+    const logs: RemoteLog[] = [];
+    try {
+      for (const name of ["alice", "bob"]) {
+        const bare = new PostgresLog(this.postgres.url(this.database, { port: this.proxy.port }), {
+          isNew: true,
+        });
+        logs.push(bare);
+        const limits = { remoteName: "The remote", quickMs: ANSWER_MS, slowMs: ANSWER_MS };
+        const log = withTimeouts(bare, sharedLogOperations, limits);
+        machines.push(await SharedMachine.make(name, log, this.s3.openBare(remote)));
+      }
+      const [a, b] = machines as [SharedMachine, SharedMachine];
+      await work(a, b);
+      await assertSynced(machines);
+    } finally {
+      for (const machine of machines) {
+        await machine.remoteBlobs.close();
+        machine.take();
+      }
+      for (const log of logs) await log.close();
+    }
+  }
+}
+
+const LINES = ["# A lesson", "", "one", "", "two", "", "three", ""];
+
+/** A lesson with a line of each of the two machines. */
+export function lesson(mine: string, theirs: string): string {
+  return LINES.with(2, mine).with(6, theirs).join("\n");
+}
+
+/** Work of a machine that has something of all that a sync does: new bytes, a rename, a delete, a file again and again. */
+export function workOn(machine: SharedMachine, round: number): void {
+  const own = machine.actor.agent;
+  machine.save(`${own}/new-${round}.md`, `${own} ${round}`);
+  machine.save(`${own}/same.md`, `${own} has changed it ${round} times`);
+  if (machine.find(`${own}/moves-${round - 1}.md`) === undefined)
+    machine.save(`${own}/moves-${round}.md`, own);
+  else
+    machine.rename(`${own}/moves-${round - 1}.md`, `${own}/moves-${round}.md`, PLAIN_RENAME, machine.actor);
+  if (machine.find(`${own}/new-${round - 2}.md`) !== undefined)
+    machine.unlink(`${own}/new-${round - 2}.md`, machine.actor);
+  for (const each of machine.library.openWorktrees()) each.settle(0);
+}
