@@ -69,7 +69,13 @@ export interface Identity {
 export type Change =
   | { readonly type: "content"; readonly fileId: FileId }
   | { readonly type: "attributes"; readonly fileId: FileId }
-  | { readonly type: "entry"; readonly parent: FileId; readonly name: string };
+  | {
+      readonly type: "entry";
+      readonly parent: FileId;
+      readonly name: string;
+      /** What a kernel that has moved the name believes to be there, and which is elsewhere. */
+      readonly not?: FileId | undefined;
+    };
 
 /** What setattr(2)'s family may change; what is absent stays. */
 export interface AttributeChange {

@@ -10,6 +10,8 @@ import { INVALIDATE_ENTRY_FLAG } from "./kernel/protocol.ts";
 import type { KernelLink } from "./kernel-link.ts";
 import type { Session } from "./session.ts";
 
+type EntryChange = Extract<Change, { readonly type: "entry" }>;
+
 const WHOLE = { offset: 0, length: 0 } as const;
 const ATTRIBUTES_ONLY = { offset: -1, length: 0 } as const;
 
@@ -52,7 +54,7 @@ export class Invalidation {
 
   /** Tells this kernel of a change that `origin` made. */
   tell(change: Change, origin: object | undefined): void {
-    if (change.type === "entry") this.#tellEntry(change.parent, change.name, origin);
+    if (change.type === "entry") this.#tellEntry(change, origin);
     else this.#tellInode(change.fileId, change.type === "content", origin);
   }
 
@@ -63,13 +65,21 @@ export class Invalidation {
     else this.#sendInode(nodeid, ATTRIBUTES_ONLY, origin);
   }
 
-  #tellEntry(parentId: FileId, name: string, origin: object | undefined): void {
-    const parent = this.#session.nodeIds.knownNodeid(parentId);
+  #tellEntry({ parent: parentId, name, not }: EntryChange, origin: object | undefined): void {
+    const { nodeIds, misplaced, features } = this.#session;
+    const parent = nodeIds.knownNodeid(parentId);
     if (parent === undefined) return;
     // The kernel's cached listing lies in the directory's pages.
     this.#tellInode(parentId, true, origin);
-    const flags = this.#session.features?.expireOnly ? INVALIDATE_ENTRY_FLAG.EXPIRE_ONLY : 0;
-    this.#send("entry", encodeInvalidateEntry({ parent, name, flags }), origin);
+    const flags = features?.expireOnly ? INVALIDATE_ENTRY_FLAG.EXPIRE_ONLY : 0;
+    const bytes = encodeInvalidateEntry({ parent, name, flags });
+    const wrong = not === undefined ? undefined : nodeIds.knownNodeid(not);
+    if (wrong === undefined) this.#send("entry", bytes, origin);
+    else {
+      const telling = {};
+      misplaced.add(wrong, telling);
+      this.#send("entry", bytes, telling);
+    }
     // A listing that was under way then may have been cached since; the name's turn has waited for its end.
     this.#send("entry", encodeInvalidateInode({ nodeid: parent, ...WHOLE }), origin);
   }

@@ -32,8 +32,8 @@ export class ParkedAnswers {
    * kernel holds such a lock (create, unlink, rename, …) must wait for `inode` only, else two mounts that change the
    * same directories would wait for each other for ever.
    *
-   * `alsoFor`: what `Session.dropPages` returned, for answers that wait for this mount's own kernel, too. Of requests for files
-   * of the book only FLUSH and FSYNC may: others hold locks of pages that it takes.
+   * `alsoFor`: what this mount's own kernel is being told that the answer waits for, too. For what `Session.dropPages` returned,
+   * of requests for files of the book only FLUSH and FSYNC may wait: others hold locks of pages that it takes.
    */
   afterDelivery(
     request: { uniqueLo: number; uniqueHi: number },

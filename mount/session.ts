@@ -24,6 +24,7 @@ import type { Reply } from "./kernel/reply.ts";
 import type { Request } from "./kernel/request.ts";
 import type { KernelLink } from "./kernel-link.ts";
 import { KernelView, type Lending, TTL_SECONDS } from "./kernel-view.ts";
+import { MisplacedNodes } from "./misplaced-nodes.ts";
 import { NodeIds } from "./node-ids.ts";
 import { releaseHandle } from "./open-files.ts";
 import type { FileHandle, OpenHandle } from "./open-handle.ts";
@@ -76,6 +77,7 @@ export class Session {
   readonly nodeIds: NodeIds;
   readonly handles = new HandleTable<OpenHandle>();
   readonly settled = new SettledNodes();
+  readonly misplaced = new MisplacedNodes();
   readonly view: KernelView;
   readonly parked: ParkedAnswers;
   readonly deferred: DeferredRequests;
@@ -110,6 +112,8 @@ export class Session {
   handle(request: Request, reply: Reply): boolean {
     reply.start(request);
     try {
+      const telling = this.misplaced.refuse(request, (nodeid) => this.#isOpen(nodeid));
+      if (telling !== undefined) return this.#lookAgain(request, reply, telling);
       const handler = handlerOf(request.opcode);
       if (handler !== undefined) return handler(this, request, reply);
       reply.error(Errno.ENOSYS);
@@ -279,6 +283,18 @@ export class Session {
       for (const handle of handles.values())
         if (handle.kind === "file" && handle.file === file)
           this.seen.doubt(handle, file.fileId, handle.actor.tid, writers);
+  }
+
+  /** Once the kernel has been told that the name means another node. */
+  #lookAgain(request: Request, reply: Reply, telling: object): boolean {
+    reply.error(Errno.ESTALE);
+    return this.parked.afterDelivery(request, reply, "all", telling);
+  }
+
+  #isOpen(nodeid: number): boolean {
+    for (const handle of this.handles.values())
+      if (handle.kind === "file" && handle.nodeid === nodeid) return true;
+    return false;
   }
 
   #reportUnexpected(error: unknown, operation: string): void {

@@ -104,7 +104,7 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
   tree.notify({ type: "content", fileId: targetId }, actor);
   if (isShared) {
     // The kernel's inode still is the scratch file by its other name, so its new name must be looked up again.
-    tree.notify({ type: "entry", ...to }, undefined);
+    tree.notify({ type: "entry", ...to, not: file.fileId }, undefined);
     return identities;
   }
   if (targetId !== file.fileId) identities.push({ from: file.fileId, to: targetId });
@@ -162,7 +162,7 @@ function moveSymlinkIntoBook(tree: Tree, rename: Rename, actor: Actor): Identity
   if (newborn !== undefined) tree.removeNewborn(newborn);
   const identities = replaced === undefined ? [] : dropReplaced(tree, replaced, actor);
   if (source.nlink > 1) {
-    tree.notify({ type: "entry", ...to }, undefined);
+    tree.notify({ type: "entry", ...to, not: source.fileId }, undefined);
     return identities;
   }
   const made = tree.lookup(to.parent, to.name) as Node;

@@ -21,5 +21,7 @@ function forgetNode(session: Session, nodeid: number, count: number): void {
     return;
   }
   const fileId = session.nodeIds.forget(nodeid, count);
-  if (fileId !== undefined) session.forgetFile(fileId);
+  if (fileId === undefined) return;
+  session.misplaced.forget(nodeid);
+  session.forgetFile(fileId);
 }

@@ -17,6 +17,8 @@ import { eventually, isAlive, type Place, SAMPLE, withPlace } from "./harness.ts
 interface Examined {
   readonly code: number;
   readonly lines: readonly Diagnosis[];
+  /** What was looked at, whatever was found. */
+  readonly checks: readonly string[];
 }
 
 /** Mounts of other tests that run at this moment may be dead: they are not this test's. */
@@ -32,7 +34,8 @@ async function doctor({ run, top }: Pick<Place, "run" | "top">): Promise<Examine
     ({ check, status, message }) => check !== "mounts" || status === "pass" || message.includes(top),
   );
   assert.equal(code, lines.some(({ status }) => status === "fail") ? 1 : 0);
-  return { code: own.some(({ status }) => status === "fail") ? 1 : 0, lines: own };
+  const checks = lines.map(({ check }) => check);
+  return { code: own.some(({ status }) => status === "fail") ? 1 : 0, lines: own, checks };
 }
 
 function assertReadable({ status, message, fix }: Diagnosis): void {
@@ -54,9 +57,8 @@ test("doctor: a sound machine and store pass, without a store, with one, and wit
     assert.deepEqual(complaints((await doctor(place)).lines), []);
     await pfs("import", "my-book", SAMPLE);
     await pfs("mount", "my-book", dir);
-    const { code, lines } = await doctor(place);
+    const { code, lines, checks } = await doctor(place);
     assert.deepEqual([code, complaints(lines)], [0, ["warn remotes"]]);
-    const checks = lines.map(({ check }) => check);
     for (const each of [
       "node",
       "fuse device",

@@ -21,6 +21,31 @@ put("lesson.md", "mine"); assert get(".b.swp") == b"other"
   });
 });
 
+test("R3: who opens, looks at or changes a name right after hard-linked scratch was renamed to it means the book's file", async () => {
+  await withBook({}, async ({ dir }) => {
+    await python(
+      dir,
+      `
+put("lesson.md", "old"); lesson = os.stat("lesson.md").st_ino
+def place(text):
+    put(".a.swp", text); os.link(".a.swp", ".b.swp"); os.rename(".a.swp", "lesson.md")
+def opened(name):
+    with open(name, "r+b") as file:
+        assert os.fstat(file.fileno()).st_ino == os.stat(name).st_ino
+        file.write(b"x")
+for round in range(60):
+    place(f"o{round}"); assert os.stat("lesson.md").st_ino == lesson; os.unlink(".b.swp")
+    place(f"w{round}"); opened("lesson.md"); assert get(".b.swp") == f"w{round}".encode(), round; os.unlink(".b.swp")
+    place(f"s{round}"); opened(".b.swp"); assert get("lesson.md") == f"s{round}".encode(), round; os.unlink(".b.swp")
+    place(f"t{round}"); os.truncate("lesson.md", 1); assert get(".b.swp") == f"t{round}".encode(), round; os.unlink(".b.swp")
+    place(f"m{round}"); os.chmod(".b.swp", 0o600); assert os.stat("lesson.md").st_mode & 0o777 == 0o644; os.unlink(".b.swp")
+    put(".a.swp", f"f{round}"); os.link(".a.swp", ".b.swp"); file = open(".b.swp", "rb"); os.rename(".a.swp", "lesson.md")
+    assert os.fstat(file.fileno()).st_nlink == 1 and file.read() == f"f{round}".encode(); file.close(); os.unlink(".b.swp")
+`,
+    );
+  });
+});
+
 test("a file without a name takes no extended attributes, has those of no one, and no ioctl", async () => {
   await withBook({}, async ({ dir }) => {
     await python(
