@@ -8,10 +8,11 @@ import { copyFile, type FileHandle, open, readlink, unlink } from "node:fs/promi
 import { PfsError } from "../schema/errors.ts";
 import type { BlobHash, FileId } from "../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "./blobs.ts";
+import { newDraftPath } from "./draft-path.ts";
 import type { ScannedFile } from "./import-scan.ts";
 import type { Actor } from "./node.ts";
 import { runBounded } from "./run-bounded.ts";
-import { discardStaged, type LargeBytes, newStagedPath, type SmallBytes } from "./staging.ts";
+import { discardStaged, type LargeBytes, type SmallBytes } from "./staging.ts";
 import { fromNanoseconds, type Time } from "./time.ts";
 import { recordFiles } from "./worktree/record-files.ts";
 import type { Worktree } from "./worktree/worktree.ts";
@@ -195,7 +196,7 @@ async function stage(
   source: FileHandle,
   storeDirectory: string,
 ): Promise<Pick<ReadFile, "hash" | "sizeBytes" | "content">> {
-  const stagedPath = newStagedPath(storeDirectory);
+  const stagedPath = newDraftPath(storeDirectory);
   try {
     // By its descriptor, as its name may mean another file by now.
     await copyFile(

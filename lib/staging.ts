@@ -4,10 +4,10 @@
  */
 import { createHash, hash as sha256 } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
-import { join } from "node:path";
 import { PfsError } from "../schema/errors.ts";
 import type { BlobHash } from "../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "./blobs.ts";
+import { newDraftPath } from "./draft-path.ts";
 import { WriteBehind } from "./write-behind.ts";
 
 /** Bytes that are ready to be recorded. Plain data: it may be sent to the thread that owns the store. */
@@ -31,13 +31,6 @@ export interface StageOptions {
   readonly storeDirectory: string;
   /** Of what is longer, one byte more is read: enough for whoever records it to refuse it. */
   readonly limitBytes: number;
-}
-
-let stagedCount = 0;
-
-/** A name in drafts/ that nobody has. */
-export function newStagedPath(storeDirectory: string): string {
-  return join(storeDirectory, "drafts", `${process.pid}-staged-${++stagedCount}`);
 }
 
 /** Throws away what was staged, if nobody has recorded it. */
@@ -65,7 +58,7 @@ export async function stageStream(
       sizeBytes += chunk.byteLength;
       held.push(chunk);
       if (sizeBytes > INLINE_MAX_BYTES) {
-        large ??= await LargeStage.open(newStagedPath(storeDirectory));
+        large ??= await LargeStage.open(newDraftPath(storeDirectory));
         for (const each of held.splice(0)) await large.write(each);
       }
       if (sizeBytes > limitBytes) break;

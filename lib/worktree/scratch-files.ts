@@ -19,6 +19,7 @@ import { join } from "node:path";
 import type { FileId } from "../../schema/ids.ts";
 import { FileDraft, writeFully } from "../content.ts";
 import { openForPrograms } from "../descriptor-limit.ts";
+import { newDraftPath } from "../draft-path.ts";
 import { futimens, startWriteback } from "../libc.ts";
 import { passStep } from "../step.ts";
 import type { Store } from "../store.ts";
@@ -31,13 +32,10 @@ const FILE_MODE = 0o600;
 export class ScratchFiles {
   readonly #store: Store;
   readonly #directory: string;
-  readonly #drafts: string;
-  #draftCount = 0;
 
   constructor(store: Store) {
     this.#store = store;
     this.#directory = join(store.directory, "scratch");
-    this.#drafts = join(store.directory, "drafts");
   }
 
   path(fileId: FileId): string {
@@ -112,7 +110,7 @@ export class ScratchFiles {
 
   /** A file for a draft that is too large for memory, starting with `bytes`; it has no name in the tree. */
   createDraft(bytes: Uint8Array): FileDraft {
-    const path = join(this.#drafts, `${process.pid}-${++this.#draftCount}`);
+    const path = newDraftPath(this.#store.directory);
     const draft = new FileDraft(path, this.#openNew(path), true);
     try {
       if (bytes.byteLength > 0) draft.write(0, bytes);
@@ -134,7 +132,7 @@ export class ScratchFiles {
 
   /** The same, starting with the bytes of another file. @throws PfsError FULL */
   copyDraft(source: string): FileDraft {
-    const path = join(this.#drafts, `${process.pid}-${++this.#draftCount}`);
+    const path = newDraftPath(this.#store.directory);
     try {
       this.#copy(source, path);
       return new FileDraft(path, openForPrograms(path, "r+"), true);

@@ -5,7 +5,8 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { INLINE_MAX_BYTES } from "../../lib/blobs.ts";
-import { ALICE, closing, contentOf, withBook } from "./book-fixture.ts";
+import { parseUserId } from "../../schema/ids.ts";
+import { ALICE, closing, contentOf, layerOf, withBook } from "./book-fixture.ts";
 import { assertAtRest, assertSound } from "./soundness.ts";
 
 test("the border between database and file: 131072 bytes are in the one, 131073 in the other", () => {
@@ -152,5 +153,25 @@ test("an unlinked large draft takes no space once it is closed", () => {
     assert.deepEqual(book.story(), []);
     assertSound(book.library);
     assertAtRest(book.library);
+  });
+});
+
+test("B1: large drafts of the base and of a user, new ones and copies, are not each other's files", () => {
+  withBook((base) => {
+    const alice = layerOf(base, parseUserId("alice"));
+    const large = (text: string): Buffer => Buffer.alloc(INLINE_MAX_BYTES + 1, text);
+    base.write("old", large("o"));
+    for (const files of [
+      [base.create("new"), alice.create("hers")],
+      [alice.open("old"), base.open("old")],
+    ]) {
+      for (const [at, file] of files.entries()) file.write(0, large(`${at}`), ALICE);
+      for (const file of files) assert.equal(file.commit(ALICE, { durable: true }), "committed");
+      for (const file of files) file.release(ALICE);
+    }
+    assert.deepEqual([base.bytes("new"), alice.bytes("hers")], [large("0"), large("1")]);
+    assert.deepEqual([alice.bytes("old"), base.bytes("old")], [large("0"), large("1")]);
+    assertSound(base.library);
+    assertAtRest(base.library);
   });
 });
