@@ -5,6 +5,7 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { INLINE_MAX_BYTES } from "../../lib/blobs.ts";
+import type { OpenFile } from "../../lib/worktree/open-file.ts";
 import { parseUserId } from "../../schema/ids.ts";
 import { ALICE, closing, contentOf, layerOf, withBook } from "./book-fixture.ts";
 import { assertAtRest, assertSound } from "./soundness.ts";
@@ -159,18 +160,21 @@ test("an unlinked large draft takes no space once it is closed", () => {
 test("B1: large drafts of the base and of a user, new ones and copies, are not each other's files", () => {
   withBook((base) => {
     const alice = layerOf(base, parseUserId("alice"));
-    const large = (text: string): Buffer => Buffer.alloc(INLINE_MAX_BYTES + 1, text);
-    base.write("old", large("o"));
-    for (const files of [
-      [base.create("new"), alice.create("hers")],
-      [alice.open("old"), base.open("old")],
-    ]) {
-      for (const [at, file] of files.entries()) file.write(0, large(`${at}`), ALICE);
-      for (const file of files) assert.equal(file.commit(ALICE, { durable: true }), "committed");
-      for (const file of files) file.release(ALICE);
-    }
-    assert.deepEqual([base.bytes("new"), alice.bytes("hers")], [large("0"), large("1")]);
-    assert.deepEqual([alice.bytes("old"), base.bytes("old")], [large("0"), large("1")]);
+    const half = Buffer.alloc(INLINE_MAX_BYTES);
+    const inTurns = (one: OpenFile, other: OpenFile, write: (file: OpenFile, text: string) => void): void => {
+      write(one, "1");
+      write(other, "2");
+      for (const file of [one, other]) assert.equal(file.commit(ALICE, { durable: true }), "committed");
+      for (const file of [one, other]) file.release(ALICE);
+    };
+    inTurns(base.create("new"), alice.create("hers"), (file, text) => {
+      for (const part of [half, half, Buffer.from(text)]) file.write(file.size, part, ALICE);
+    });
+    assert.equal(base.text("new").slice(-2), "\u00001");
+    assert.equal(alice.text("hers").slice(-2), "\u00002");
+    // The base after her: a user's save over a base that has changed meanwhile is refused.
+    inTurns(alice.open("new"), base.open("new"), (file, text) => file.write(0, Buffer.from(text), ALICE));
+    assert.deepEqual([alice.text("new")[0], base.text("new")[0]], ["1", "2"]);
     assertSound(base.library);
     assertAtRest(base.library);
   });
