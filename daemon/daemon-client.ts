@@ -3,12 +3,13 @@
  * open the store.
  */
 import { readFileSync } from "node:fs";
-import { type IncomingMessage, request } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
 import { PfsError } from "../schema/errors.ts";
 import { type ErrorReport, errorFrom, UNFORESEEN } from "./error-report.ts";
+import { request } from "./node-http.ts";
 import { openSocketAddress } from "./store-socket.ts";
 
 type Method = "GET" | "POST" | "PUT" | "DELETE";

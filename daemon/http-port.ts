@@ -2,11 +2,12 @@
  * Owns the daemon's HTTP port, where one is asked for: read-only pages for monitoring, for whoever reaches the address. Must
  * never serve what changes something, nor names paths, agents or users.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { PfsError } from "../schema/errors.ts";
 import { formatHttpAddress, type HttpAddress } from "../schema/http-address.ts";
 import { type MonitorPage, Page } from "./monitor.ts";
+import { createServer } from "./node-http.ts";
 
 const TEXT = "text/plain; charset=utf-8";
 const MAX_CONNECTIONS = 64;

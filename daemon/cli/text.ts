@@ -56,7 +56,12 @@ export function readableSize(sizeBytes: number): string {
 
 /** "1 file", "2 files". */
 export function counted(count: number, noun: string): string {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+  return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** A whole number with commas. Without the tables of locales, which take a command longer to load than most take. */
+export function grouped(count: number): string {
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** Rows of equal columns, each but the last padded. */

@@ -3,13 +3,14 @@
  * a route does.
  */
 import { chmodSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
 import type { PeerCredentials } from "../../lib/libc.ts";
 import { errorCodes, isErrorCode, PfsError } from "../../schema/errors.ts";
 import { reportOf } from "../error-report.ts";
 import { Page } from "../monitor.ts";
+import { createServer } from "../node-http.ts";
 import type { SocketAddress } from "../store-socket.ts";
 import { ByteAnswer } from "./byte-answer.ts";
 import { peerOf } from "./peer.ts";

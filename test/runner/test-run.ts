@@ -10,6 +10,7 @@ import type { Failure, Outcome } from "./outcome.ts";
 import { runTestFile } from "./test-file.ts";
 
 const CONCURRENCY = 2;
+const COMPILE_CACHE = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "pfs-tests");
 
 /** What to run: paths relative to the project's root, which is the working directory. */
 export interface TestRunPlan {
@@ -94,6 +95,8 @@ function makeEnvironment({ folder, marker }: Workplace): Record<string, string> 
     TMPDIR: folder,
     XDG_RUNTIME_DIR: folder,
     XDG_DATA_HOME: folder,
+    // What one test file and its daemons have compiled, the next ones need not.
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
     PFS_STORE: join(folder, "default-store"),
     [marker.slice(0, separator)]: marker.slice(separator + 1),
   };
