@@ -90,8 +90,8 @@ export interface BookTree {
   list(parent: FileId, after: number, visit: Visit): void;
   /** open(2) of what exists; to be released once. @throws PosixError ENOENT, EISDIR, ENXIO */
   open(fileId: FileId): TreeFile;
-  /** readlink(2). @throws PosixError ENOENT, EINVAL; PfsError CORRUPT */
-  readSymlink(fileId: FileId): Uint8Array;
+  /** readlink(2). @throws PosixError ENOENT, EINVAL; PfsError CORRUPT, UNAVAILABLE; Deferred, if `mayDefer`, where its target must be fetched */
+  readSymlink(fileId: FileId, mayDefer?: boolean): Uint8Array;
   getXattr(fileId: FileId, name: string): Uint8Array | undefined;
   listXattrs(fileId: FileId): string[];
   space(): Space;

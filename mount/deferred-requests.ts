@@ -1,7 +1,8 @@
 /**
  * Owns the requests of one mount that wait for an errand of theirs. None of them has had an effect; each is handled again from
  * its start. Must never keep one that the kernel sends with pages or a directory locked: who writes notifications may
- * wait for those locks. A READ of what is not cached has none.
+ * wait for those locks. A READ of what is not cached has none, nor has a READLINK, as init.ts lets no kernel cache targets; a
+ * SETATTR has the file's own lock only, which no notification takes.
  */
 import { Deferred } from "../lib/errands.ts";
 import { Errno } from "../schema/errors.ts";
@@ -15,8 +16,17 @@ import { uniqueOf } from "./unique.ts";
 
 /** Errands per request. A file that changes all the time would be hashed for ever: then it is done here and now. */
 const MAX_TRIES = 3;
-/** Larger than any request that may wait, and any answer but a READ's. */
+/** Larger than any request that may wait, and any answer but those of {@link READERS}. */
 const BUFFER_BYTES = 1024;
+/** Requests whose answers are bytes of the book. */
+const READERS: ReadonlySet<number> = new Set([OPCODE.READ, OPCODE.READLINK]);
+/** Requests of which a process that ends need not learn the outcome. */
+const INTERRUPTIBLE: ReadonlySet<number> = new Set([
+  OPCODE.OPEN,
+  OPCODE.READ,
+  OPCODE.READLINK,
+  OPCODE.SETATTR,
+]);
 
 interface Waiting {
   readonly bytes: Buffer;
@@ -35,7 +45,7 @@ export class DeferredRequests {
   readonly #waiting = new Map<number, Waiting>();
   readonly #request = new Request(BUFFER_BYTES);
   readonly #reply = new Reply(BUFFER_BYTES);
-  #readReply: Reply | undefined;
+  #longReply: Reply | undefined;
   /** Errands of the request that is being handled. */
   #tries = 0;
 
@@ -48,7 +58,7 @@ export class DeferredRequests {
     return this.#waiting.size;
   }
 
-  /** Whether the request that is being handled may end with a {@link Deferred}. Only OPEN, FLUSH, FSYNC, and READ of what no kernel caches, ask. */
+  /** Whether the request that is being handled may end with a {@link Deferred}. Only OPEN, READLINK, SETATTR, FLUSH, FSYNC, and READ of what no kernel caches, ask. */
   get mayDefer(): boolean {
     return this.#tries < MAX_TRIES;
   }
@@ -64,15 +74,15 @@ export class DeferredRequests {
   }
 
   /**
-   * Somebody who waits got a signal. As on any local file system only one that ends the process makes open(2) and read(2) return; what close(2) and
-   * fsync(2) promise is kept. False if no such request waits.
+   * Somebody who waits got a signal. As on any local file system only one that ends the process makes open(2), read(2), readlink(2) and truncate(2)
+   * return; what close(2) and fsync(2) promise is kept. False if no such request waits.
    */
   interrupt(request: { uniqueLo: number; uniqueHi: number }): boolean {
     const waiting = this.#waiting.get(uniqueOf(request));
     if (waiting === undefined) return false;
     this.#load(waiting);
     const { opcode, pid } = this.#request;
-    if ((opcode !== OPCODE.OPEN && opcode !== OPCODE.READ) || !isDying(pid)) return true;
+    if (!INTERRUPTIBLE.has(opcode) || !isDying(pid)) return true;
     this.#waiting.delete(uniqueOf(request));
     this.#reply.start(this.#request);
     this.#reply.error(Errno.EINTR);
@@ -100,9 +110,9 @@ export class DeferredRequests {
   }
 
   #replyTo({ opcode }: Request): Reply {
-    if (opcode !== OPCODE.READ) return this.#reply;
-    this.#readReply ??= new Reply();
-    return this.#readReply;
+    if (!READERS.has(opcode)) return this.#reply;
+    this.#longReply ??= new Reply();
+    return this.#longReply;
   }
 
   #load({ bytes }: Waiting): void {

@@ -143,11 +143,11 @@ export class PastTree implements BookTree {
     return open;
   }
 
-  readSymlink(fileId: FileId): Uint8Array {
+  readSymlink(fileId: FileId, mayDefer = false): Uint8Array {
     const node = this.get(fileId);
     if (node === undefined) throw new PosixError("ENOENT");
     if ((node.mode & FileType.mask) !== FileType.symlink) throw new PosixError("EINVAL");
-    return readWhole(this.#openContent(node, false));
+    return readWhole(this.#openContent(node, mayDefer));
   }
 
   getXattr(): undefined {

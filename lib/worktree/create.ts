@@ -234,13 +234,13 @@ export function recordSymlink(
   tree.notify({ type: "entry", ...place }, actor);
 }
 
-/** readlink(2). @throws PosixError EINVAL; PfsError CORRUPT */
-export function readSymlink(tree: Tree, fileId: FileId): Uint8Array {
+/** readlink(2). @throws PosixError EINVAL; PfsError CORRUPT, UNAVAILABLE; Deferred, if `mayDefer`, where its target must be fetched */
+export function readSymlink(tree: Tree, fileId: FileId, mayDefer: boolean): Uint8Array {
   const node = tree.get(fileId);
   if (node === undefined) throw new PosixError("ENOENT");
   if ((node.mode & FileType.mask) !== FileType.symlink) throw new PosixError("EINVAL");
   if (node.hash === undefined) return tree.entries.target(fileId) ?? new Uint8Array(0);
-  return readWhole(tree.openBlob(node.hash, tree.pathOf(node.parent, node.name)));
+  return readWhole(tree.openBlob(node.hash, tree.pathOf(node.parent, node.name), mayDefer));
 }
 
 /** link(2): between scratch names only. @throws PfsError NOT_PERMITTED */

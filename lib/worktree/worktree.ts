@@ -168,8 +168,8 @@ export class Worktree implements BookTree {
   }
 
   /** readlink(2). @throws PosixError ENOENT, EINVAL; PfsError CORRUPT */
-  readSymlink(fileId: FileId): Uint8Array {
-    return readSymlink(this.tree, fileId);
+  readSymlink(fileId: FileId, mayDefer = false): Uint8Array {
+    return readSymlink(this.tree, fileId, mayDefer);
   }
 
   /** link(2), between scratch names only. @throws PfsError NOT_PERMITTED; PosixError EEXIST */

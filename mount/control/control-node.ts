@@ -63,7 +63,7 @@ export interface ControlSymlink {
   readonly kind: "symlink";
   readonly access?: ControlAccess;
   look(): ControlLook;
-  target(): Uint8Array;
+  target(mayDefer: boolean): Uint8Array;
 }
 
 /** A name in a control directory. */

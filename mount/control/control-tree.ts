@@ -121,10 +121,10 @@ export class ControlTree {
   }
 
   /** readlink(2). @throws PosixError EINVAL, ESTALE */
-  target(nodeid: number): Uint8Array {
+  target(nodeid: number, mayDefer: boolean): Uint8Array {
     const { node } = this.#known(nodeid);
     if (node.kind !== "symlink") throw new PosixError("EINVAL");
-    return node.target();
+    return node.target(mayDefer);
   }
 
   /** Inode number of a node, and of the directory that it is in (for `.pfs` the root's node id). @throws PosixError ESTALE */

@@ -103,7 +103,7 @@ function symlinkOf(tree: BookTree, node: Node): ControlSymlink {
     kind: "symlink",
     access: { ...accessOf(node), permissions: node.mode & 0o7777 },
     look: () => ({ sizeBytes: node.size, mtime: mtimeOf(node) }),
-    target: () => tree.readSymlink(node.fileId),
+    target: (mayDefer) => tree.readSymlink(node.fileId, mayDefer),
   };
 }
 

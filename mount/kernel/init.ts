@@ -30,7 +30,6 @@ export interface KernelFeatures {
   readonly atomicTruncate: boolean;
   readonly readdirplus: boolean;
   readonly parallelDirectoryOperations: boolean;
-  readonly cacheSymlinks: boolean;
   /** ENOSYS to OPEN, and to OPENDIR, is understood: it is not sent again. */
   readonly noOpen: boolean;
   readonly noOpendir: boolean;
@@ -62,6 +61,7 @@ const MAX_READAHEAD_BYTES = 1024 * 1024;
 const MAX_BACKGROUND = 64;
 const CONGESTION_THRESHOLD = 48;
 
+/** Not CACHE_SYMLINKS: a READLINK that waits for its remote would hold a page locked that notifications wait for. */
 const WANTED =
   INIT_FLAG.ASYNC_READ |
   INIT_FLAG.BIG_WRITES |
@@ -70,7 +70,6 @@ const WANTED =
   INIT_FLAG.DO_READDIRPLUS |
   INIT_FLAG.READDIRPLUS_AUTO |
   INIT_FLAG.MAX_PAGES |
-  INIT_FLAG.CACHE_SYMLINKS |
   INIT_FLAG.NO_OPEN_SUPPORT |
   INIT_FLAG.NO_OPENDIR_SUPPORT |
   INIT_FLAG.EXPLICIT_INVAL_DATA |
@@ -132,7 +131,6 @@ function featuresOf({ minor, maxReadaheadBytes, maxWriteBytes, flags, flags2 }: 
     atomicTruncate: has(INIT_FLAG.ATOMIC_O_TRUNC),
     readdirplus: has(INIT_FLAG.DO_READDIRPLUS),
     parallelDirectoryOperations: has(INIT_FLAG.PARALLEL_DIROPS),
-    cacheSymlinks: has(INIT_FLAG.CACHE_SYMLINKS),
     noOpen: has(INIT_FLAG.NO_OPEN_SUPPORT),
     noOpendir: has(INIT_FLAG.NO_OPENDIR_SUPPORT),
     explicitInvalidation: has(INIT_FLAG.EXPLICIT_INVAL_DATA),

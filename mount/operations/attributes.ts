@@ -98,6 +98,8 @@ function truncateByPath(
   if (!isFile) return session.tree.setAttributes(fileId, asked, actor);
   const file = session.tree.open(fileId);
   try {
+    // What is to stay of the bytes may have to be fetched first.
+    if (asked.size !== 0 && session.deferred.mayDefer) file.prepare();
     session.requireSeen(noKnowledge(actor.pid), file, nodeid, actor);
     return session.tree.setAttributes(fileId, asked, actor);
   } finally {

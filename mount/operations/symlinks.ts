@@ -17,7 +17,8 @@ export function symlink(session: Session, request: Request, reply: Reply): boole
 }
 
 export function readlink(session: Session, request: Request, reply: Reply): boolean {
-  if (isControlNodeid(request.nodeid)) reply.bytes(session.control.target(request.nodeid));
-  else reply.bytes(session.tree.readSymlink(session.nodeIds.fileIdOf(request.nodeid)));
+  const { mayDefer } = session.deferred;
+  if (isControlNodeid(request.nodeid)) reply.bytes(session.control.target(request.nodeid, mayDefer));
+  else reply.bytes(session.tree.readSymlink(session.nodeIds.fileIdOf(request.nodeid), mayDefer));
   return true;
 }

@@ -33,7 +33,6 @@ describe("INIT", () => {
       atomicTruncate: true,
       readdirplus: true,
       parallelDirectoryOperations: true,
-      cacheSymlinks: true,
       noOpen: true,
       noOpendir: true,
       explicitInvalidation: true,
@@ -81,7 +80,7 @@ describe("INIT", () => {
     assert.equal(agree(offer(99, UP_TO_38, 0xffffffff)).answer.minor, 45);
   });
 
-  it("nothing is taken that was not offered, and nothing that would change what close, locks or modes mean", () => {
+  it("nothing is taken that was not offered, and nothing that would change what close, locks or modes mean, or hold pages locked while a request waits", () => {
     const { answer, features } = agree(offer(45, 0, 0xffffffff));
     assert.deepEqual([answer.flags, answer.flags2, answer.maxPages], [0, 0, 0]);
     assert.equal(features.maxWriteBytes, 128 * 1024);
@@ -94,6 +93,7 @@ describe("INIT", () => {
       INIT_FLAG.DONT_MASK |
       INIT_FLAG.EXPORT_SUPPORT |
       INIT_FLAG.SETXATTR_EXT |
+      INIT_FLAG.CACHE_SYMLINKS |
       INIT_FLAG.AUTO_INVAL_DATA;
     assert.equal(everything.flags & refused, 0);
     assert.equal(everything.maxPages, 256);
