@@ -2,13 +2,12 @@
  * The daemon as a command knows it: finds the one that owns a store and talks HTTP with it over its socket. Must never
  * open the store.
  */
-import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
 import { PfsError } from "../schema/errors.ts";
 import { type ErrorReport, errorFrom, UNFORESEEN } from "./error-report.ts";
+import { endKilledOwner, ownerOf } from "./killed-owner.ts";
 import { request } from "./node-http.ts";
 import { openSocketAddress } from "./store-socket.ts";
 
@@ -100,7 +99,10 @@ export class DaemonClient {
   }
 }
 
-/** The daemon that owns this store, or undefined when none runs. @throws PfsError DAEMON_UNREACHABLE */
+/**
+ * The daemon that owns this store, or undefined when none runs. One that was killed and cannot end is ended.
+ * @throws PfsError DAEMON_UNREACHABLE
+ */
 export async function findDaemon(storeDirectory: string): Promise<DaemonClient | undefined> {
   const client = new DaemonClient(storeDirectory);
   try {
@@ -108,6 +110,7 @@ export async function findDaemon(storeDirectory: string): Promise<DaemonClient |
     return client;
   } catch (error) {
     if (ABSENT.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if ((error as Error).cause instanceof Silence && (await endKilledOwner(storeDirectory))) return undefined;
     throw error;
   }
 }
@@ -146,11 +149,6 @@ function unreachable(storeDirectory: string, why: string, cause?: unknown): PfsE
 }
 
 function wakeHint(storeDirectory: string): string {
-  let pid = "PID";
-  try {
-    pid = readFileSync(join(storeDirectory, "lock"), "utf8").trim() || pid;
-  } catch {
-    // Then there is no number to name.
-  }
+  const pid = ownerOf(storeDirectory) ?? "PID";
   return `If it was suspended, \`kill -CONT ${pid}\` lets it go on; \`kill -9 ${pid}\` ends it, and nothing that was saved is lost.`;
 }
