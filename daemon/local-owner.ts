@@ -7,6 +7,7 @@ import { collectGarbage } from "../lib/collect-garbage.ts";
 import { importBatch } from "../lib/import.ts";
 import { Library } from "../lib/library.ts";
 import { rememberManifest } from "../lib/manifest.ts";
+import type { StoreOptions } from "../lib/store.ts";
 import { PfsError } from "../schema/errors.ts";
 import { parseProfile } from "../schema/profiles.ts";
 import { summaryOf } from "./book-summary.ts";
@@ -28,8 +29,9 @@ const RETRY_MS = 25;
 export async function withLocalOwner<Result>(
   storeDirectory: string,
   use: (owner: StoreOwner) => Promise<Result>,
+  options: StoreOptions = {},
 ): Promise<Result> {
-  const library = await openPatiently(storeDirectory);
+  const library = await openPatiently(storeDirectory, options);
   try {
     return await use(ownerOf(library));
   } finally {
@@ -54,11 +56,11 @@ export function settleStore(storeDirectory: string): void {
   }
 }
 
-async function openPatiently(storeDirectory: string): Promise<Library> {
+async function openPatiently(storeDirectory: string, options: StoreOptions): Promise<Library> {
   const deadlineMs = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return Library.open(storeDirectory);
+      return Library.open(storeDirectory, options);
     } catch (error) {
       const isBusy = error instanceof PfsError && error.code === "STORE_BUSY";
       if (!isBusy || performance.now() > deadlineMs || (await answersAt(storeDirectory))) throw error;

@@ -3,6 +3,7 @@
  * must never touch a mount or the store itself.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import type { BlobFetcher } from "../lib/blob-fetcher.ts";
 import { Doorbell } from "../lib/doorbell.ts";
 import type { Errand, ErrandOutcome, FetchOutcome } from "../lib/errands.ts";
 import { runErrand } from "../lib/run-errand.ts";
@@ -34,6 +35,8 @@ export interface MountHostEvents {
   onMetrics(): Promise<string>;
   /** Somebody opens a file whose bytes are on a remote only. Never fails. */
   onFetch(hash: BlobHash): Promise<FetchOutcome>;
+  /** What brings bytes here that an archive needs and that are on a remote only. */
+  fetcher(): BlobFetcher | undefined;
   onRow(row: LogRow): void;
   onChanged(books: readonly BookId[]): void;
   onRefusal(bookId: BookId, refusal: Refusal): void;
@@ -206,7 +209,10 @@ export class MountHost {
   #outcomeOf(errand: Errand): Promise<ErrandOutcome | undefined> {
     if (errand.type === "metrics") return this.#events.onMetrics();
     if (errand.type === "fetch") return this.#events.onFetch(errand.hash);
-    const outcome = runErrand(errand, this.#storeDirectory, this.#errands.signal);
+    const outcome = runErrand(errand, this.#storeDirectory, {
+      signal: this.#errands.signal,
+      fetcher: this.#events.fetcher(),
+    });
     if (errand.type === "archive") {
       const ended = this.#events.onArchive();
       const failed = (): void => ended("failed");

@@ -2,13 +2,14 @@
  * Owns the sync of all shared books while a daemon runs: each is pushed soon after something was done in it, pulled when its
  * remote tells of rows, and tried again when that fails. Must never write but through the store's owner.
  */
+import type { BlobFetcher } from "../lib/blob-fetcher.ts";
 import type { FetchOutcome } from "../lib/errands.ts";
 import type { StoreReader } from "../lib/reader.ts";
+import type { RemoteBlobs } from "../lib/remote/remote-blobs.ts";
 import type { RemoteCounters } from "../lib/remote/with-metrics.ts";
-import { booksThatShare, listRemotes } from "../lib/shared-rows.ts";
-import { fetchBlob } from "../lib/sync/fetch-blob.ts";
+import { listRemotes } from "../lib/shared-rows.ts";
 import type { BlobHash, BookId } from "../schema/ids.ts";
-import { reportOf } from "./error-report.ts";
+import { RemoteFetcher } from "./remote-fetcher.ts";
 import type { StoreOwner } from "./store-owner.ts";
 import type { SyncStatus } from "./sync-status.ts";
 import { SyncedBook } from "./synced-book.ts";
@@ -28,10 +29,23 @@ export class Syncer {
   readonly #options: SyncerOptions;
   readonly #books = new Map<BookId, SyncedBook>();
   readonly #abort = new AbortController();
+  /** For whoever reads many files, and may wait. */
+  readonly fetcher: BlobFetcher;
+  readonly #openings: BlobFetcher;
   #isClosed = false;
 
   constructor(options: SyncerOptions) {
     this.#options = options;
+    const { reader, owner } = options;
+    const blobsOf = async (bookId: BookId): Promise<RemoteBlobs> =>
+      (await this.book(bookId).sync.remote()).blobs;
+    this.fetcher = new RemoteFetcher({ reader, owner, blobsOf, signal: () => this.#abort.signal });
+    this.#openings = new RemoteFetcher({
+      reader,
+      owner,
+      blobsOf,
+      signal: () => AbortSignal.any([this.#abort.signal, AbortSignal.timeout(FETCH_PATIENCE_MS)]),
+    });
     for (const { bookId } of listRemotes(options.reader.database)) this.book(bookId);
   }
 
@@ -54,21 +68,11 @@ export class Syncer {
     for (const bookId of books) this.#books.get(bookId)?.changed();
   }
 
-  /** Brings a blob from the remote of a book that has it. Never fails. */
-  async fetch(hash: BlobHash): Promise<FetchOutcome> {
-    const { reader, owner } = this.#options;
-    let failure: unknown;
-    for (const bookId of booksThatShare(reader.database, hash)) {
-      try {
-        const { blobs } = await this.book(bookId).sync.remote();
-        const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(FETCH_PATIENCE_MS)]);
-        await owner.storeBlobs([await fetchBlob({ blobs, reader, signal }, hash)]);
-        return "stored";
-      } catch (error) {
-        failure = error;
-      }
-    }
-    const { code, message, hint } = reportOf(failure ?? "no book that is shared has these bytes");
+  /** Brings a blob that somebody waits for who opens a file. Never fails. */
+  async fetchForOpening(hash: BlobHash): Promise<FetchOutcome> {
+    const failure = (await this.#openings.fetch([hash])).get(hash);
+    if (failure === undefined) return "stored";
+    const { code, message, hint } = failure;
     return { failure: { code, message, hint } };
   }
 

@@ -11,6 +11,15 @@ export function isOnRemote(database: Database, blobHash: BlobHash): boolean {
   return database.prepare("SELECT 1 FROM remote_blob WHERE sha256 = ? LIMIT 1").get(blobHash) !== undefined;
 }
 
+/** The refusal to read what was to be fetched, and could not be. */
+export function unfetched(path: string, failure: PfsError): PfsError {
+  return new PfsError(
+    failure.code,
+    `${path} cannot be read: its bytes are on the remote only. ${failure.message}`,
+    { path, hint: failure.hint, cause: failure },
+  );
+}
+
 /** The refusal to read a blob that the store has no bytes of: UNAVAILABLE, or CORRUPT where nobody is known to have them. */
 export function absentBytes(database: Database, blobHash: BlobHash, path: string, cause?: unknown): PfsError {
   if (isOnRemote(database, blobHash)) {

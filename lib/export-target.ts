@@ -8,6 +8,7 @@ import { lstat, mkdir, open, readdir, rename, rm, symlink } from "node:fs/promis
 import { dirname, join } from "node:path";
 import { PfsError } from "../schema/errors.ts";
 import { parseTreePath } from "../schema/paths.ts";
+import { fetchedAhead } from "./blob-fetcher.ts";
 import { futimens, setLinkTimes } from "./libc.ts";
 import type { BookFile, StoreReader } from "./reader.ts";
 import { runBounded } from "./run-bounded.ts";
@@ -53,7 +54,7 @@ export class ExportTarget {
   async writeAll(files: Iterable<BookFile>, onWritten: (file: BookFile) => void): Promise<PfsError[]> {
     const damaged: PfsError[] = [];
     try {
-      await runBounded(files, CONCURRENCY, async (file) => {
+      await runBounded(fetchedAhead(this.#reader, files), CONCURRENCY, async (file) => {
         try {
           await this.#write(file);
         } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * Owns reading a store from beside its owner: a second connection that cannot write, for the daemon's main thread and for
- * commands. Must never change anything in the store, nor wait for its owner.
+ * commands. Must never change anything in the store, nor wait for its owner, but where it was given what fetches bytes.
  */
 import { createHash, hash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -12,7 +12,8 @@ import { BASE, type BlobHash, type BookId, type FileId } from "../schema/ids.ts"
 import { GENESIS_HASH } from "../schema/log-row.ts";
 import type { TreePath } from "../schema/paths.ts";
 import { isScratchName } from "../schema/scratch.ts";
-import { absentBytes } from "./absent-bytes.ts";
+import { absentBytes, isOnRemote, unfetched } from "./absent-bytes.ts";
+import type { BlobFetcher } from "./blob-fetcher.ts";
 import { type Book, type BookRow, toBook } from "./book.ts";
 import { type Conflict, countConflicts, listConflicts } from "./conflict-table.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
@@ -52,9 +53,14 @@ export class StoreReader {
   readonly directory: string;
   /** For this floor's own use: history, validate, export, verify. */
   readonly database: Sqlite.Database;
+  /** What brings bytes here that are on a remote only, when they are read; without it they are UNAVAILABLE. */
+  fetcher: BlobFetcher | undefined;
+  /** Of a snapshot, which does not see what came since. */
+  #beside: StoreReader | undefined;
   readonly #file: Statement<unknown[], FileRow>;
   readonly #files: Statement<unknown[], FileRow>;
   readonly #blob: Statement<unknown[], { size: number; data: Buffer | null }>;
+  readonly #isHere: Statement<unknown[], unknown>;
 
   private constructor(directory: string, database: Sqlite.Database) {
     this.directory = directory;
@@ -67,6 +73,7 @@ export class StoreReader {
        ORDER BY path LIMIT ?`,
     );
     this.#blob = database.prepare("SELECT size, data FROM blob WHERE sha256 = ?");
+    this.#isHere = database.prepare("SELECT 1 FROM blob WHERE sha256 = ?");
   }
 
   /**
@@ -104,6 +111,7 @@ export class StoreReader {
   /** A reader of its own that sees the store as it is now, until it is closed. To be closed soon. */
   openSnapshot(): StoreReader {
     const snapshot = StoreReader.openBeside(this.directory);
+    snapshot.fetcher = this.fetcher;
     snapshot.database.exec("BEGIN");
     // SQLite takes the snapshot at the first read.
     snapshot.head();
@@ -111,6 +119,7 @@ export class StoreReader {
   }
 
   close(): void {
+    this.#beside?.close();
     this.database.close();
   }
 
@@ -208,11 +217,9 @@ export class StoreReader {
   /**
    * All bytes of a blob, verified. Large ones too: they are read at once; {@link readChunks} does not.
    * @param path for the message
-   * @throws PfsError CORRUPT; UNAVAILABLE: they are on the remote only
+   * @throws PfsError CORRUPT; UNAVAILABLE: they are on the remote only, and cannot be fetched
    */
   async readBytes(blobHash: BlobHash, path: string): Promise<Buffer> {
-    const inline = this.#readInline(blobHash, path);
-    if (inline !== undefined) return inline;
     const chunks: Uint8Array[] = [];
     for await (const chunk of this.readChunks(blobHash, path)) chunks.push(Buffer.from(chunk));
     return Buffer.concat(chunks);
@@ -222,9 +229,34 @@ export class StoreReader {
    * The bytes of a blob, piece by piece; each is valid until the next is asked for. That they are wrong shows at the end
    * only: what was made of them must be thrown away then.
    * @param chunk where pieces of large blobs are put, for who reads many: one that fits stays there until it is used again
-   * @throws PfsError CORRUPT, after the last piece; UNAVAILABLE: they are on the remote only
+   * @throws PfsError CORRUPT, after the last piece; UNAVAILABLE: they are on the remote only, and cannot be fetched
    */
   async *readChunks(blobHash: BlobHash, path: string, chunk?: Uint8Array): AsyncGenerator<Uint8Array, void> {
+    try {
+      yield* this.#readHere(blobHash, path, chunk);
+      return;
+    } catch (error) {
+      // They are here or not before the first piece.
+      const isAbsent = error instanceof PfsError && error.code === "UNAVAILABLE";
+      if (!isAbsent || this.fetcher === undefined) throw error;
+      const failure = (await this.fetcher.fetch([blobHash])).get(blobHash);
+      if (failure !== undefined) throw unfetched(path, failure);
+    }
+    if (this.database.inTransaction) this.#beside ??= StoreReader.openBeside(this.directory);
+    yield* (this.#beside ?? this).#readHere(blobHash, path, chunk);
+  }
+
+  /** Whether the bytes of a blob are on a remote, and not here. */
+  lacks(blobHash: BlobHash): boolean {
+    return this.#isHere.get(blobHash) === undefined && isOnRemote(this.database, blobHash);
+  }
+
+  /** Where a large blob's bytes are. */
+  objectPath(blobHash: BlobHash): string {
+    return join(this.directory, "objects", blobHash.slice(0, 2), blobHash);
+  }
+
+  async *#readHere(blobHash: BlobHash, path: string, chunk?: Uint8Array): AsyncGenerator<Uint8Array, void> {
     const inline = this.#readInline(blobHash, path);
     if (inline !== undefined) {
       yield inline;
@@ -248,11 +280,6 @@ export class StoreReader {
     } finally {
       await object.close();
     }
-  }
-
-  /** Where a large blob's bytes are. */
-  objectPath(blobHash: BlobHash): string {
-    return join(this.directory, "objects", blobHash.slice(0, 2), blobHash);
   }
 
   #readInline(blobHash: BlobHash, path: string): Buffer | undefined {

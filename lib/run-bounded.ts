@@ -7,14 +7,15 @@
  * what was under way has ended.
  */
 export async function runBounded<Item>(
-  items: Iterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item>,
   concurrency: number,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const iterator = items[Symbol.iterator]();
+  const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   let failure: { error: unknown } | undefined;
   const worker = async () => {
-    for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+      if (failure !== undefined) return;
       try {
         await work(next.value);
       } catch (error) {

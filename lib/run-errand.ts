@@ -5,6 +5,7 @@ import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import type { BlobHash } from "../schema/ids.ts";
 import { makeArchiveFile } from "./archive/archive-file.ts";
+import type { BlobFetcher } from "./blob-fetcher.ts";
 import type {
   Errand,
   ErrandOutcome,
@@ -19,20 +20,26 @@ import { searchLog } from "./log-search.ts";
 import { StoreReader } from "./reader.ts";
 import { verifyLog } from "./verify.ts";
 
+export interface ErrandOptions {
+  /** Ends the making of an archive, of which nothing is left then. */
+  readonly signal?: AbortSignal | undefined;
+  /** Brings what an archive needs and the store lacks. */
+  readonly fetcher?: BlobFetcher | undefined;
+}
+
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Undefined when the file changed meanwhile.
- * @param signal ends the making of an archive, of which nothing is left then
  * @throws NodeJS.ErrnoException when it cannot be read or synced; as StoreReader.open; the signal's reason
  */
 export async function runErrand(
   errand: Exclude<Errand, MetricsErrand | FetchErrand>,
   storeDirectory: string,
-  signal?: AbortSignal,
+  { signal, fetcher }: ErrandOptions = {},
 ): Promise<ErrandOutcome | undefined> {
   if (errand.type === "hash") return hashFile(errand);
-  if (errand.type === "archive") return makeArchiveFile(errand, storeDirectory, signal);
+  if (errand.type === "archive") return makeArchiveFile(errand, storeDirectory, { signal, fetcher });
   const reader = StoreReader.openBeside(storeDirectory);
   try {
     if (errand.type === "check-log") return await verifyLog(reader);

@@ -28,6 +28,11 @@ const SQLITE_MAGIC = "SQLite format 3\0";
 export interface StoreOptions {
   /** Make the directory and an empty store when there is none. Default true. */
   readonly create?: boolean;
+  /**
+   * This process reads the store already: its file is not looked at as bytes, as closing it would drop the locks that SQLite
+   * has on it (https://www.sqlite.org/howtocorrupt.html, 2.2). Default false.
+   */
+  readonly isRead?: boolean;
   /** Bytes to leave free on the disk; default 16 MiB, on small disks 4 % of them. */
   readonly reserveBytes?: number;
   /** Called after every committed transaction, within the write that asked for it: must be quick and never throw. */
@@ -98,10 +103,12 @@ export class Store {
       for (const name of ["objects", "drafts", "scratch"]) {
         mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
       }
-      refuseDamaged(file);
-      refuseForeign(file);
-      // SQLite gives its other files the mode of this one.
-      closeSync(openSync(file, "a", 0o600));
+      if (options.isRead !== true) {
+        refuseDamaged(file);
+        refuseForeign(file);
+        // SQLite gives its other files the mode of this one.
+        closeSync(openSync(file, "a", 0o600));
+      }
       database = openDatabase(file);
       return new Store(directory, database, lock, options);
     } catch (error) {

@@ -3,6 +3,7 @@
  * process. Owns that choice; must never know a command.
  */
 import { StoreReader } from "../../lib/reader.ts";
+import type { StoreOptions } from "../../lib/store.ts";
 import { PfsError } from "../../schema/errors.ts";
 import type { BookId } from "../../schema/ids.ts";
 import type { DaemonStatus } from "../daemon.ts";
@@ -10,12 +11,19 @@ import { answersAt, type DaemonClient, findDaemon } from "../daemon-client.ts";
 import { settleStore, withLocalOwner } from "../local-owner.ts";
 import { findStore } from "../store-location.ts";
 import type { StoreOwner } from "../store-owner.ts";
+import { CommandFetcher } from "./command-fetcher.ts";
 import { makeOutput, type Output } from "./output.ts";
 
 /** Options that every command takes. */
 export interface GlobalOptions {
   readonly store?: string;
   readonly json?: boolean;
+}
+
+/** How something is done by the store's owner. */
+interface Ways<Result> {
+  viaDaemon(daemon: DaemonClient): Promise<Result>;
+  directly(owner: StoreOwner): Promise<Result>;
 }
 
 export class Context {
@@ -33,15 +41,12 @@ export class Context {
   }
 
   /** Does something as the store's owner: through its daemon, or, when none runs, in this process. */
-  async own<Result>(ways: {
-    viaDaemon(daemon: DaemonClient): Promise<Result>;
-    directly(owner: StoreOwner): Promise<Result>;
-  }): Promise<Result> {
+  async own<Result>(ways: Ways<Result>, options: StoreOptions = {}): Promise<Result> {
     for (;;) {
       const daemon = await this.daemon();
       if (daemon !== undefined) return ways.viaDaemon(daemon);
       try {
-        return await withLocalOwner(this.storeDirectory, ways.directly);
+        return await withLocalOwner(this.storeDirectory, ways.directly, options);
       } catch (error) {
         const isBusy = error instanceof PfsError && error.code === "STORE_BUSY";
         // A daemon may have been started meanwhile.
@@ -50,7 +55,10 @@ export class Context {
     }
   }
 
-  /** Calls `use` with a reader that shows everything that is decided, what was just removed too. @throws as StoreReader.open */
+  /**
+   * Calls `use` with a reader that shows everything that is decided, what was just removed too, and that fetches bytes which are on
+   * a remote only. @throws as StoreReader.open
+   */
   async read<Result>(
     use: (reader: StoreReader) => Promise<Result> | Result,
     bookId?: BookId,
@@ -59,9 +67,12 @@ export class Context {
     if (daemon !== undefined) await daemon.call("POST", "/settle", { book: bookId });
     else settleStore(this.storeDirectory);
     const reader = StoreReader.open(this.storeDirectory);
+    const fetcher = new CommandFetcher(reader, (ways) => this.own(ways, { isRead: true }));
+    reader.fetcher = fetcher;
     try {
       return await use(reader);
     } finally {
+      await fetcher.close();
       reader.close();
     }
   }

@@ -15,8 +15,7 @@ export function addPrefetch(program: Command, contextOf: ContextOf): void {
     .command("prefetch")
     .summary("fetch the bytes of a shared book")
     .description(
-      "Fetches what is on the remote only of the files that a book has now, so that they can be read offline, and by " +
-        "commands that read without a mount.",
+      "Fetches what is on the remote only of the files that a book has now, so that they can be read offline.",
     )
     .argument("<book>", "a book that is shared")
     .addHelpText("after", "\nExample:\n  pfs prefetch my-book")

@@ -3,10 +3,12 @@ import type { Command } from "commander";
 import { type BookId, parseBookId } from "../../schema/ids.ts";
 import { parseReference, REFERENCE_FORMS } from "../../schema/reference.ts";
 import { findAgent } from "../default-agent.ts";
+import { fetchForRestore } from "../fetch-for-restore.ts";
 import { currentActor } from "../plain-actor.ts";
 import type { RestoreResult } from "../thread-calls.ts";
 import { pathsInBook } from "./book-paths.ts";
 import type { ContextOf } from "./command.ts";
+import { withOwnFetcher } from "./command-fetcher.ts";
 import type { Output } from "./output.ts";
 import { localTime } from "./text.ts";
 
@@ -48,7 +50,13 @@ export function addRestore(program: Command, contextOf: ContextOf): void {
               paths,
               actor,
             })) as RestoreResult,
-          directly: (owner) => owner.restore({ bookId, reference, paths, actor }),
+          async directly(owner) {
+            await owner.settle(bookId);
+            await withOwnFetcher(owner, (reader, fetcher) =>
+              fetchForRestore(reader, fetcher, { bookId, reference, paths }),
+            );
+            return await owner.restore({ bookId, reference, paths, actor });
+          },
         });
         show(context.output, bookId, result);
       },

@@ -22,6 +22,7 @@ export function archiveRoutes(daemon: Daemon): Route[] {
         await daemon.host.call("settle", { bookId: book, minimumAgeMs: SETTLE_AGE_MS });
         // Of its own, as it is used while others are.
         const reader = StoreReader.openBeside(daemon.storeDirectory);
+        reader.fetcher = daemon.syncer.fetcher;
         try {
           const asked = findArchive(reader, { bookId: book, scope, userId: user, reference: at, resume });
           const { view, survey, after, part, fileName } = asked;

@@ -1,6 +1,7 @@
 /** Owns the routes to a book's past: bring files back, remember a manifest's hash. */
 import type { Daemon } from "../daemon.ts";
 import { findAgent } from "../default-agent.ts";
+import { fetchForRestore } from "../fetch-for-restore.ts";
 import { currentActor } from "../plain-actor.ts";
 import { check, type Route } from "./route.ts";
 import { bookId, manifestBody, restoreBody } from "./shapes.ts";
@@ -13,10 +14,11 @@ export function pastRoutes(daemon: Daemon): Route[] {
       summary: 'Brings {"paths": ["content"]} back to {"reference": "2h"}; answers what it did.',
       async handle({ params, body }) {
         const { reference, paths, actor } = check(restoreBody, body);
+        const asked = { bookId: check(bookId, params.book), reference, paths };
+        await daemon.owner.settle(asked.bookId);
+        await fetchForRestore(daemon.reader, daemon.syncer.fetcher, asked);
         const result = await daemon.host.call("restore", {
-          bookId: check(bookId, params.book),
-          reference,
-          paths,
+          ...asked,
           actor: actor ?? currentActor(findAgent(undefined)),
         });
         // Whoever is answered may look at a mount at once.

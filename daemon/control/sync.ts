@@ -1,9 +1,11 @@
 /** Owns the routes to sync: where books are shared, and doing it now. */
 import type { Daemon } from "../daemon.ts";
+import { reportOf } from "../error-report.ts";
+import type { FetchAnswer } from "../fetch-answer.ts";
 import { addRemote, clone } from "../shared-books.ts";
 import { prefetchEvents, type SyncEvent, syncEvents } from "../sync-events.ts";
 import { check, type Route } from "./route.ts";
-import { bookId, cloneBody, remoteBody, syncBody } from "./shapes.ts";
+import { bookId, cloneBody, fetchBody, remoteBody, syncBody } from "./shapes.ts";
 
 export function syncRoutes(daemon: Daemon): Route[] {
   return [
@@ -45,6 +47,17 @@ export function syncRoutes(daemon: Daemon): Route[] {
       summary:
         "Fetches all bytes of a book that are on its remote only; answers progress and a summary, one a line.",
       handle: ({ params }) => prefetchEvents(daemon.syncer.book(check(bookId, params.book)).sync),
+    },
+    {
+      method: "POST",
+      path: "/blobs/fetch",
+      summary:
+        'Fetches {"hashes": ["…"]} that are on a remote only; answers those that could not be had, and why.',
+      async handle({ body }): Promise<FetchAnswer> {
+        const { hashes } = check(fetchBody, body);
+        const failures = await daemon.syncer.fetcher.fetch(hashes);
+        return { failures: [...failures].map(([hash, error]) => ({ hash, failure: reportOf(error) })) };
+      },
     },
     {
       method: "POST",

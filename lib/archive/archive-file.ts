@@ -3,6 +3,7 @@
  * start. Must never leave a part of one there, nor fill the store's disk.
  */
 import { open, rm, statfs } from "node:fs/promises";
+import type { BlobFetcher } from "../blob-fetcher.ts";
 import { defaultReserveBytes, fullDisk } from "../disk-space.ts";
 import type { ArchiveErrand, ArchiveOutcome } from "../errands.ts";
 import { StoreReader } from "../reader.ts";
@@ -11,17 +12,23 @@ import { ArchiveView } from "./archive-view.ts";
 import { BookArchive } from "./book-archive.ts";
 import { writeArchive } from "./write-archive.ts";
 
+interface MakeOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Brings bytes that are on a remote only. */
+  readonly fetcher?: BlobFetcher | undefined;
+}
+
 /** Makes it. @throws the signal's reason */
 export async function makeArchiveFile(
   errand: ArchiveErrand,
   storeDirectory: string,
-  signal?: AbortSignal,
+  options: MakeOptions = {},
 ): Promise<ArchiveOutcome> {
   try {
-    return { archiveBytes: await make(errand, storeDirectory, signal) };
+    return { archiveBytes: await make(errand, storeDirectory, options) };
   } catch (error) {
     await rm(errand.path, { force: true });
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     return { failure: describeFailure(error) };
   }
 }
@@ -29,10 +36,11 @@ export async function makeArchiveFile(
 async function make(
   { path, bookId, userId, seq, scope }: ArchiveErrand,
   storeDirectory: string,
-  signal?: AbortSignal,
+  { signal, fetcher }: MakeOptions,
 ): Promise<number> {
   // In the process of the store's owner; a connection of its own, as it is used while others are.
   const reader = StoreReader.openBeside(storeDirectory);
+  reader.fetcher = fetcher;
   try {
     const view = ArchiveView.open(reader, { bookId, userId, seq, scope });
     const disk = await statfs(storeDirectory);

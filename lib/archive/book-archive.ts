@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { crc32, createDeflateRaw, deflateRaw } from "node:zlib";
 import type { BlobHash } from "../../schema/ids.ts";
 import { formatResumeToken } from "../../schema/resume-token.ts";
+import { fetchedAhead } from "../blob-fetcher.ts";
 import { FileType } from "../node.ts";
 import type { BookFile, StoreReader } from "../reader.ts";
 import { fromIso } from "../time.ts";
@@ -117,12 +118,12 @@ export class BookArchive {
 
   async *#prepared(): AsyncGenerator<Prepared, void> {
     const { after = "", deadlineMs = Number.POSITIVE_INFINITY } = this.#options;
-    const files = this.#view.files(after);
+    const files = fetchedAhead(this.#reader, this.#view.files(after));
     const waiting: Promise<Prepared>[] = [];
     try {
       for (;;) {
         while (waiting.length < LOOKAHEAD && !this.#isCut) {
-          const next = files.next();
+          const next = await files.next();
           if (next.done === true) break;
           if (this.#last !== "" && performance.now() > deadlineMs) {
             this.#isCut = true;
@@ -139,7 +140,7 @@ export class BookArchive {
         yield await first;
       }
     } finally {
-      files.return();
+      await files.return();
       // Whoever stops here closes the reader next.
       await Promise.allSettled(waiting);
     }

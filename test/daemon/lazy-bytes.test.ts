@@ -1,6 +1,8 @@
 // Bytes that are on the remote only, through the real commands and mounts: whoever needs them gets them, or is told why not.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   mkdirSync,
   readFileSync,
@@ -12,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Place, withPlace } from "./harness.ts";
+import { execute, PFS, type Place, withPlace } from "./harness.ts";
 
 /** Longer than what is kept in the database. */
 const LARGE = Buffer.alloc(300_000, "large ");
@@ -74,3 +76,102 @@ test("a mount of a clone without its remote: EIO and nothing changed, and all of
     truncateSync(at("small.md"), 3);
     assert.equal(readFileSync(at("link.md"), "utf8"), "one");
   }));
+
+/** Names of the files in a ZIP archive with their bytes, as Python reads them. */
+async function unzipped(path: string): Promise<Record<string, number>> {
+  const script =
+    "import json,sys,zipfile; z=zipfile.ZipFile(sys.argv[1]); print(json.dumps({i.filename: len(z.read(i)) for i in z.infolist()}))";
+  const { stdout, code, stderr } = await execute("python3", ["-c", script, path]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+const WHOLE = { "part/large.md": LARGE.length, "part/link.md": 8, "part/small.md": SMALL.length };
+
+for (const way of ["without a daemon", "through a daemon"] as const) {
+  const begin = async (place: Place): Promise<void> => {
+    if (way === "through a daemon") await place.pfs("mount", "my-book", place.dir);
+  };
+
+  test(`${way}: pfs cat, show and export fetch what they read, and leave it here`, () =>
+    withClone(async ({ place, takeAway }) => {
+      await begin(place);
+      assert.equal(await place.pfs("cat", "my-book", "part/small.md"), SMALL.toString());
+      const { seq } = await place.status();
+      assert.equal(await place.pfs("show", "my-book", `${seq}`, "part/large.md"), LARGE.toString());
+      const exported = join(place.top, "exported");
+      await place.pfs("export", "my-book", exported);
+      assert.deepEqual(readFileSync(join(exported, "part/large.md")), LARGE);
+      assert.equal(readlinkSync(join(exported, "part/link.md")), "small.md");
+      takeAway();
+      await place.pfs("export", "my-book", join(place.top, "again"));
+      await place.pfs("verify");
+    }));
+
+  test(`${way}: pfs diff fetches both versions`, () =>
+    withClone(async ({ place }) => {
+      await begin(place);
+      await put(place, "part/small.md", "one\nTWO\nthree\n");
+      const before = (await place.status()).seq - 1;
+      const { code, stdout, stderr } = await place.run("diff", "my-book", `${before}`);
+      assert.equal(code, 1, stderr);
+      assert.match(stdout, /^-two$/m);
+      assert.match(stdout, /^\+TWO$/m);
+    }));
+
+  test(`${way}: pfs archive fetches; the archive is whole`, () =>
+    withClone(async ({ place }) => {
+      await begin(place);
+      const file = join(place.top, "book.zip");
+      await place.pfs("archive", "my-book", "-o", file);
+      assert.deepEqual(await unzipped(file), WHOLE);
+    }));
+
+  test(`${way}: pfs restore fetches what it brings back; where that cannot be had nothing has changed`, () =>
+    withClone(async ({ place, takeAway, bringBack }) => {
+      await begin(place);
+      const { seq } = await place.status();
+      await put(place, "part/small.md", "new\n");
+      takeAway();
+      const refused = await place.run("restore", "my-book", `${seq}`, "part");
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /part\/small\.md cannot be read: its bytes are on the remote only/);
+      assert.equal(await place.pfs("cat", "my-book", "part/small.md"), "new\n");
+      bringBack();
+      assert.match(await place.pfs("restore", "my-book", `${seq}`, "part"), /1 updated/);
+      assert.equal(await place.pfs("cat", "my-book", "part/small.md"), SMALL.toString());
+    }));
+
+  test(`${way}: what cannot be fetched is told with its reason; an archive names it and holds the rest`, () =>
+    withClone(async ({ place, takeAway }) => {
+      await begin(place);
+      await place.pfs("cat", "my-book", "part/small.md");
+      takeAway();
+      const cat = await place.run("cat", "my-book", "part/large.md");
+      assert.equal(cat.code, 1);
+      assert.match(cat.stderr, /part\/large\.md cannot be read: its bytes are on the remote only\. .+/);
+      const exported = await place.run("export", "my-book", join(place.top, "exported"));
+      assert.match(exported.stderr, /its bytes are on the remote only/);
+      const file = join(place.top, "book.zip");
+      assert.equal((await place.run("archive", "my-book", "-o", file)).code, 3);
+      const names = Object.keys(await unzipped(file)).sort();
+      assert.deepEqual(names, ["ERRORS.json", "part/small.md"]);
+    }));
+}
+
+test("reading .pfs/archive.zip of a clone fetches what is in it", () =>
+  withClone(async ({ place }) => {
+    await place.pfs("mount", "my-book", place.dir);
+    const file = join(place.top, "book.zip");
+    writeFileSync(file, readFileSync(join(place.dir, ".pfs/archive.zip")));
+    assert.deepEqual(await unzipped(file), WHOLE);
+  }));
+
+async function put(place: Place, path: string, text: string): Promise<void> {
+  const child = spawn(process.execPath, [PFS, "write", "my-book", path], {
+    env: place.env,
+    stdio: ["pipe", "ignore", "inherit"],
+  });
+  child.stdin.end(text);
+  assert.deepEqual(await once(child, "exit"), [0, null]);
+}
