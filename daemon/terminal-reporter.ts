@@ -12,6 +12,8 @@ const verbs: Readonly<Record<LogRow["operation"], string>> = {
   attributes: "changed",
   hide: "hid",
   revert: "reverted",
+  cover: "covered",
+  uncover: "uncovered",
 };
 const VERB_WIDTH = 9;
 

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from "../schema/errors.ts";
 import { BASE } from "../schema/ids.ts";
-import type { LogRow } from "../schema/log-row.ts";
+import { type LogRow, localOperations } from "../schema/log-row.ts";
 import type { RowMaker } from "./log.ts";
 import { Histogram, LabelledCount, type MetricFamily } from "./metric-family.ts";
 
@@ -31,9 +31,10 @@ export class Counters {
     PLANNED_FILES,
   );
 
-  /** A row of the log was committed. A rename is two rows and one change. */
+  /** A row of the log was committed. A rename is two rows and one change; what follows for others of a change is none. */
   wrote(row: LogRow, { check }: Pick<RowMaker, "check">): void {
     const { operation, status } = row;
+    if (localOperations.includes(operation)) return;
     if (operation === "rename" && status === "ok" && row.prev_path === null) return;
     const layer = row.user_id === BASE ? "base" : "overlay";
     this.#writes.add({ operation, status, layer, mode: check ?? "none" });

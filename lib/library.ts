@@ -29,6 +29,7 @@ import {
 } from "./worktree/follow-remote.ts";
 import { followSnapshot, type SnapshotCounts, type SnapshotPage } from "./worktree/follow-snapshot.ts";
 import { storeBytes } from "./worktree/record-files.ts";
+import { tellSight } from "./worktree/tell-sight.ts";
 import { Worktree } from "./worktree/worktree.ts";
 
 export class Library {
@@ -47,6 +48,7 @@ export class Library {
     clearLeftovers(store);
     this.blobs = new Blobs(store);
     this.log = new Log(store);
+    tellSight(store, this.log);
     this.logPages = new LogPages(store);
     this.books = new Books(store);
     this.signer = new HeadSigner(store.directory);

@@ -59,6 +59,8 @@ export class Log {
   #head: string = GENESIS_HASH;
   #timestamp = "";
   #stampedWrite = -1;
+  #seqBefore = 0;
+  #maker: { readonly maker: RowMaker; readonly writeCount: number } | undefined;
   #listeners: ((row: LogRow) => void)[] = [];
 
   constructor(store: Store) {
@@ -110,6 +112,11 @@ export class Log {
     return this.#seq;
   }
 
+  /** Position at which the transaction under way began. */
+  get seqBefore(): number {
+    return this.#stampedWrite === this.#store.writeCount ? this.#seqBefore : this.#seq;
+  }
+
   /** entry_hash of the last row: the head of the chain. */
   get head(): string {
     return this.#head;
@@ -118,6 +125,16 @@ export class Log {
   /** When the last row was written, ISO 8601; empty for an empty log. */
   get timestamp(): string {
     return this.#timestamp;
+  }
+
+  /** Somebody is answerable for what follows from the transaction under way, be it that no row says what was done. */
+  noteMaker(maker: RowMaker): void {
+    this.#maker = { maker, writeCount: this.#store.writeCount };
+  }
+
+  /** Who that is: the last that was noted, or has written a row. */
+  get maker(): RowMaker | undefined {
+    return this.#maker?.writeCount === this.#store.writeCount ? this.#maker.maker : undefined;
   }
 
   /** Calls `listener` with every row, once it is committed. */
@@ -130,6 +147,7 @@ export class Log {
    * @throws SqliteError when the row breaks a constraint (R7)
    */
   append(entry: LogEntry, maker: RowMaker): number {
+    this.noteMaker(maker);
     const timestamp = this.#timeOfTransaction();
     const unchained = {
       seq: this.#seq + 1,
@@ -194,6 +212,7 @@ export class Log {
     const { writeCount } = this.#store;
     if (this.#stampedWrite === writeCount) return this.#timestamp;
     this.#stampedWrite = writeCount;
+    this.#seqBefore = this.#seq;
     const present = new Date().toISOString();
     // The clock may have been set back.
     if (present < this.#timestamp) return this.#timestamp;

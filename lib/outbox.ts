@@ -1,11 +1,12 @@
 /**
  * Owns reading the outbox: rows of a book's log that its remote does not have yet, as they are to be shared. Derived from the
- * log and the table of shared rows, never a list of its own. Must never write.
+ * log and the table of shared rows, never a list of its own. What is this machine's alone is not in it. Must never write.
  */
 import type { Database } from "better-sqlite3";
 import type { BookId } from "../schema/ids.ts";
 import type { LogRow } from "../schema/log-row.ts";
 import type { RowToShare } from "../schema/shared-row.ts";
+import { IS_FOR_OTHERS } from "./shared-rows.ts";
 
 /** A page goes on to the end of a transaction, for others to see it whole; but not beyond this many rows. */
 const MAX_ROWS = 50_000;
@@ -21,7 +22,7 @@ export interface OutboxSize {
 }
 
 const WAITING = `FROM audit_log a WHERE a.seq > (SELECT pushed_seq FROM remote WHERE book_id = :book) AND +a.book_id = :book
-  AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq)`;
+  AND ${IS_FOR_OTHERS} AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq)`;
 
 /** Of a book that is shared; all zero for any other. */
 export function measureOutbox(database: Database, bookId: BookId): OutboxSize {
@@ -53,7 +54,7 @@ export function readOutbox(database: Database, bookId: BookId, storeId: string, 
   const select = database.prepare<unknown[], LogRow & { isSuperseded: number }>(
     `SELECT a.*, EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path JOIN shared_row s ON s.seq = l.seq
        WHERE l.book_id = a.book_id AND l.path = a.path AND l.user_id = a.user_id AND l.seq > a.seq) AS isSuperseded
-     FROM audit_log a WHERE a.seq > ? AND +a.book_id = ? AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq)
+     FROM audit_log a WHERE a.seq > ? AND +a.book_id = ? AND ${IS_FOR_OTHERS} AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq)
      AND a.timestamp <= ? ORDER BY a.seq LIMIT ?`,
   );
   const rows = select.all(pushed, bookId, "~", limit);

@@ -12,6 +12,7 @@ import { repairNodes } from "./repair/nodes.ts";
 import { repairTree } from "./repair/tree.ts";
 import { Store } from "./store.ts";
 import { type Finding, verifyLog, verifyStore } from "./verify.ts";
+import { noteUntold } from "./worktree/tell-sight.ts";
 
 export interface RepairOutcome {
   readonly mended: readonly Mended[];
@@ -35,6 +36,7 @@ export async function repairStore(directory: string): Promise<RepairOutcome> {
     repairNodes(store, tell);
     repairTree(store, tell);
     repairIndices(store, tell);
+    if (mended.length > 0) noteUntold(store);
   } finally {
     store.close();
   }

@@ -4,7 +4,7 @@
  */
 import type { Database, Statement } from "better-sqlite3";
 import type { BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
-import type { LogRow } from "../schema/log-row.ts";
+import { type LogRow, localOperations } from "../schema/log-row.ts";
 import type { TreePath } from "../schema/paths.ts";
 
 /** Where a book is shared. */
@@ -51,6 +51,9 @@ export interface RemoteState extends RemoteOfBook, SharedPosition {
   readonly bookId: BookId;
 }
 
+/** Rows of the log `a` that are for others, too. */
+export const IS_FOR_OTHERS = `+a.operation NOT IN (${localOperations.map((operation) => `'${operation}'`).join(", ")})`;
+
 const SELECT_REMOTE = `SELECT book_id AS bookId, log_url AS logUrl, blobs_url AS blobsUrl, remote_id AS remoteId,
   pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM remote`;
 
@@ -92,7 +95,7 @@ export class SharedRows {
 
   constructor(database: Database, bookId: BookId) {
     this.#bookId = bookId;
-    const notSettled = `NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq AND s.shared_seq <= +:pulled)`;
+    const notSettled = `${IS_FOR_OTHERS} AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq AND s.shared_seq <= +:pulled)`;
     this.#position = database.prepare(
       "SELECT pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM remote WHERE book_id = ?",
     );
@@ -109,7 +112,7 @@ export class SharedRows {
     );
     this.#firstPending = database
       .prepare<unknown[], number>(
-        `SELECT a.seq FROM audit_log a WHERE a.seq > ? AND +a.book_id = ?
+        `SELECT a.seq FROM audit_log a WHERE a.seq > ? AND +a.book_id = ? AND ${IS_FOR_OTHERS}
          AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq) ORDER BY a.seq LIMIT 1`,
       )
       .pluck();

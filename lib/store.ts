@@ -53,6 +53,7 @@ export class Store {
   readonly #commit: Sqlite.Statement;
   readonly #rollback: Sqlite.Statement;
   #state: "idle" | "reading" | "writing" = "idle";
+  readonly #beforeCommit: (() => void)[] = [];
   #afterCommit: (() => void)[] = [];
   #afterRollback: (() => void)[] = [];
   #afterwards: (() => void)[] = [];
@@ -159,6 +160,7 @@ export class Store {
     try {
       passStep("transaction.begun");
       result = body();
+      for (const hook of this.#beforeCommit) hook();
       this.#commit.run();
     } catch (error) {
       this.#undo();
@@ -201,6 +203,11 @@ export class Store {
   /** Within {@link transaction}. */
   get isWriting(): boolean {
     return this.#state === "writing";
+  }
+
+  /** Runs `hook` at the end of every transaction from now on, as a part of it: what it throws undoes that. */
+  beforeCommit(hook: () => void): void {
+    this.#beforeCommit.push(hook);
   }
 
   /**

@@ -6,7 +6,8 @@ import { hash } from "node:crypto";
 
 /**
  * What was done. In an overlay `create` also is the first version over one of the base; `delete` and `revert` end the
- * overlay's own, so that the base shows again where it has something; `hide` makes the user see nothing there.
+ * overlay's own, so that the base shows again where it has something; `hide` makes the user see nothing there. `cover` and
+ * `uncover` say of a file of the base what came of directories, which are in no log: that the user sees it no more, or again.
  */
 export const logOperations = [
   "create",
@@ -16,8 +17,12 @@ export const logOperations = [
   "attributes",
   "hide",
   "revert",
+  "cover",
+  "uncover",
 ] as const;
 export type LogOperation = (typeof logOperations)[number];
+/** What is this machine's own, as directories are, and never shared. */
+export const localOperations: readonly LogOperation[] = ["cover", "uncover"];
 export type LogStatus = "ok" | "refused";
 
 /** One row without its own hash: what the chain covers. Names are those of the table and of every JSON output. */

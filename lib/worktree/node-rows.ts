@@ -100,6 +100,18 @@ export function defaultMode(journalMode: number): number {
   return journalMode;
 }
 
+/**
+ * The mode that was set on this machine, with what the book keeps of the file's: type and executable bit. They differ where
+ * an overlay has set the mode of a file of the base, and the base has made that another since.
+ */
+export function modeAs(mode: number, journalMode: number): number {
+  const type = journalMode & FileType.mask;
+  if ((mode & FileType.mask) !== type || type === FileType.symlink) return defaultMode(journalMode);
+  const isExecutable = journalMode === JournalMode.executable;
+  if (((mode & 0o100) !== 0) === isExecutable) return mode;
+  return type | (isExecutable ? (mode & 0o7777) | ((mode & 0o444) >> 2) : mode & 0o7666);
+}
+
 export function trackedNode(row: TrackedRow, store: Store): Node {
   const written = fromQuotient(row.writtenS, row.writtenN);
   const mtime = fromQuotient(row.mtimeS, row.mtimeN);
@@ -107,7 +119,7 @@ export function trackedNode(row: TrackedRow, store: Store): Node {
   return makeNode(
     row,
     row.path.slice(row.path.lastIndexOf("/") + 1),
-    row.mode ?? defaultMode(row.journalMode),
+    row.mode === null ? defaultMode(row.journalMode) : modeAs(row.mode, row.journalMode),
     1,
     row.size,
     mtime,

@@ -284,10 +284,17 @@ export class OverlaysAbove {
       // The root is everyone's.
       if (entry === undefined) return true;
       const { parent, name } = entry;
-      if (this.#hasOwn.get(at, userId) !== undefined) return false;
+      if (this.#hasOwn.get(at, userId) !== undefined || this.#isMaking(userId, entry)) return false;
       if (this.#covers.get(parent, name, userId, parent, name, userId) !== undefined) return false;
       at = parent;
     }
+  }
+
+  /** Whether an overlay has a file at a name that is yet to be saved. */
+  #isMaking(userId: UserId, { parent, name }: Place): boolean {
+    for (const { layer, newborns } of this.#parts.overlays)
+      if (layer === userId && newborns.get(parent)?.has(name) === true) return true;
+    return false;
   }
 
   /**

@@ -117,8 +117,11 @@ function wrongKind(publication: Publication, path: TreePath): string | undefined
   return undefined;
 }
 
+/** That the user sees a file of the base or not, because of directories, is nothing that the user did to it. */
+const IS_DONE = "operation NOT IN ('cover', 'uncover')";
+
 /** Position of the layer's last row of a path that fits; 0 if there is none. */
-function lastRow({ store, book, layer }: Tree, path: string, condition = "TRUE"): number {
+function lastRow({ store, book, layer }: Tree, path: string, condition = IS_DONE): number {
   const last = store.database
     .prepare(
       `SELECT max(seq) FROM audit_log WHERE book_id = ? AND path = ? AND user_id = ? AND status = 'ok' AND ${condition}`,

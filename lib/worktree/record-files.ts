@@ -12,11 +12,11 @@ import { isScratchName } from "../../schema/scratch.ts";
 import { type Blobs, INLINE_MAX_BYTES } from "../blobs.ts";
 import type { ImportCounts, ReadFile } from "../import.ts";
 import type { JournalRow } from "../journal.ts";
-import { type Actor, FileType, isDirectory } from "../node.ts";
+import { type Actor, isDirectory } from "../node.ts";
 import { now } from "../time.ts";
 import { makeDirectory } from "./create.ts";
 import { CONTROL_DIRECTORY } from "./name-class.ts";
-import { defaultMode, JournalMode } from "./node-rows.ts";
+import { defaultMode, JournalMode, modeAs } from "./node-rows.ts";
 import { journalModeOf, recordVersion, storageOf } from "./save.ts";
 import type { Tree } from "./tree.ts";
 
@@ -200,12 +200,8 @@ export function storeBytes(
 export function adjustMode(tree: Tree, fileId: FileId, journalMode: number): void {
   const node = tree.get(fileId);
   if (node === undefined) return;
-  const type = journalMode & FileType.mask;
-  const isExecutable = journalMode === JournalMode.executable;
-  if ((node.mode & FileType.mask) === type && ((node.mode & 0o100) !== 0) === isExecutable) return;
-  const readable = (node.mode & 0o444) >> 2;
-  const bits = isExecutable ? (node.mode & 0o7777) | readable : node.mode & 0o7666;
-  const mode = type === FileType.symlink ? defaultMode(journalMode) : type | bits;
+  const mode = modeAs(node.mode, journalMode);
+  if (mode === node.mode) return;
   tree.entries.setAttributes(fileId, { mode });
 }
 

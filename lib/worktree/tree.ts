@@ -335,6 +335,7 @@ export class Tree {
 
   /** Updates a directory's times and, by `links`, its link count. */
   touchDirectory(directory: FileId, time: Time, actor: Actor | undefined, links = 0): void {
+    if (actor !== undefined) this.log.noteMaker(actor);
     const noted = this.takeTouched(directory);
     if (noted !== undefined) this.store.afterRollback(() => this.touchLater(directory, noted));
     this.entries.touch(directory, time, links);

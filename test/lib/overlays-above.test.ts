@@ -219,3 +219,14 @@ test("W2: a file that a user is making stays at its name when the base moves the
     assert.equal(alice.text("part/three"), "alice's three");
     assert.equal(alice.text("part/one/x.md"), "alice's x");
   }));
+
+test("W2: a user's version stays where it is when the base moves its file below the name of one that the user is making", () =>
+  withOverlay((base, alice) => {
+    alice.write("part/two/c.md", "alice's c");
+    const open = alice.create("part/three");
+    base.rename("part/one", "part/three");
+    base.rename("part/two/c.md", "part/three/c.md");
+    closing(open, ALICE, () => open.write(0, Buffer.from("alice's three"), ALICE));
+    assert.equal(alice.text("part/three"), "alice's three");
+    assert.equal(alice.text("part/two/c.md"), "alice's c");
+  }));

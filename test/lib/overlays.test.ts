@@ -169,6 +169,23 @@ test("C1: what changes in the base shows at once where there is no overlay, in o
     }
   }));
 
+test("the executable bit of a file that only the base has is the base's, the other bits are those that the user has set", () =>
+  withOverlay((base, alice) => {
+    const modeOf = (book: BookFixture, path: string) => book.node(path).mode & 0o7777;
+    const set = (book: BookFixture, path: string, mode: number) =>
+      book.worktree.setAttributes(book.node(path).fileId, { mode }, ALICE);
+    set(alice, "part/one/a.md", 0o640);
+    set(base, "part/one/a.md", 0o755);
+    assert.equal(modeOf(alice, "part/one/a.md"), 0o750);
+    set(base, "part/one/a.md", 0o644);
+    assert.equal(modeOf(alice, "part/one/a.md"), 0o640);
+    set(alice, "part/one/a.md", 0o700);
+    assert.equal(alice.node("part/one/a.md").mode & 0o100, 0o100);
+    set(base, "part/one/a.md", 0o755);
+    set(base, "part/one/a.md", 0o644);
+    assert.equal(modeOf(alice, "part/one/a.md"), 0o700, "a version of the own");
+  }));
+
 test("W1: a draft of the base's file is refused once the base has moved on, and its bytes are kept", () =>
   withOverlay((base, alice) => {
     const file = alice.open("part/one/b.md");

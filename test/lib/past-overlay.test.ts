@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Actor } from "../../lib/node.ts";
+import { type Actor, isDirectory } from "../../lib/node.ts";
 import { PastOverlay } from "../../lib/past/past-overlay.ts";
 import { rangeBelow } from "../../lib/past/past-view.ts";
 import { userChangesBetween } from "../../lib/past/user-changes.ts";
-import { parseUserId, type Seq } from "../../schema/ids.ts";
-import { ALICE, actorNamed, BOOK, type BookFixture, layerOf } from "./book-fixture.ts";
+import { noteUntold } from "../../lib/worktree/tell-sight.ts";
+import { BASE, parseUserId, type Seq } from "../../schema/ids.ts";
+import { ALICE, actorNamed, BOOK, type BookFixture, layerOf, withBook } from "./book-fixture.ts";
 import { OVERLAY_USER, withOverlay } from "./overlay-fixture.ts";
 
 const HIDES: Actor = { ...actorNamed("alice", { mount: "hides" }), hidesBase: true };
@@ -24,6 +25,15 @@ function seen({ library }: BookFixture, seq: Seq): string[] {
     assert.equal(past.file(path, seq)?.sha256, sha256);
     return path.slice("part/".length, -".md".length);
   });
+}
+
+/** Files at and below a path, as the user's mount has them. */
+function filesOf(book: BookFixture, path: string): string[] {
+  if (!isDirectory(book.node(path).mode)) return [path];
+  return book
+    .list(path)
+    .flatMap((name) => filesOf(book, `${path}/${name}`))
+    .sort();
 }
 
 function differing(book: BookFixture, from: Seq, to: Seq): string[] {
@@ -68,11 +78,10 @@ test("a directory that a user moved was elsewhere; what was deleted in it shows 
     const added = here(alice);
     alice.worktree.revert(["part/uno"], ALICE);
     const reverted = here(alice);
+    assert.deepEqual(alice.list("part").sort(), ["one", "two"]);
     assert.deepEqual(seen(alice, moved), ["two/c", "uno/a", "uno/b"]);
     assert.deepEqual(seen(alice, deleted), ["two/c", "uno/a"]);
-    // Directories are in no log: what the base adds to one that is hidden is not known to have been hidden.
-    assert.deepEqual(alice.list("part").sort(), ["one", "two"]);
-    assert.deepEqual(seen(alice, added), ["one/added", "two/c", "uno/a"]);
+    assert.deepEqual(seen(alice, added), ["two/c", "uno/a"]);
     assert.deepEqual(seen(alice, reverted), ["one/a", "one/added", "one/b", "two/c"]);
     assert.deepEqual(differing(alice, moved, reverted), [
       "+one/a",
@@ -147,6 +156,87 @@ test("a file that a user has elsewhere does not show where the base makes it ane
     assert.equal(alice.find("part/one/a.md"), undefined);
     assert.equal(alice.text("part/two/c.md"), "base c");
     assert.deepEqual(seen(alice, here(alice)), ["one/b", "one/moved", "two/c"]);
+  }));
+
+test("FR-018: what the base makes where a user has hidden the directory is a row of that user's, and again when it shows", () =>
+  withOverlay((base, alice) => {
+    alice.unlink("part/two/c.md", HIDES);
+    alice.removeDirectory("part/two", HIDES);
+    const hidden = here(alice);
+    base.write("part/two/new.md", "new");
+    const [made, covered] = base.log(hidden);
+    assert.deepEqual(
+      [made, covered].map((row) => [row?.operation, row?.user_id, row?.agent_id, row?.file_id]),
+      [
+        ["create", BASE, "alice", base.node("part/two/new.md").fileId],
+        ["cover", OVERLAY_USER, "alice", base.node("part/two/new.md").fileId],
+      ],
+    );
+    const added = here(alice);
+    base.write("part/two/new.md", "newer");
+    assert.deepEqual(base.story(added), ["update part/two/new.md"]);
+    alice.worktree.revert(["part/two"], ALICE);
+    assert.ok(base.story(added).includes("uncover part/two/new.md"));
+    assert.deepEqual(seen(alice, added), ["one/a", "one/b"]);
+    assert.deepEqual(seen(alice, here(alice)), ["one/a", "one/b", "two/c", "two/new"]);
+    assert.deepEqual(differing(alice, added, here(alice)), ["+two/c", "+two/new"]);
+  }));
+
+test("FR-018: a file of the base in the place of a directory in which a user has reverted, renamed and removed", () =>
+  withBook((base) => {
+    base.makeDirectories("a/b");
+    base.write("a/b/a", "base a/b/a");
+    const alice = layerOf(base, OVERLAY_USER);
+    const look = (): [Seq, string[]] => [
+      here(alice),
+      alice.find("a") === undefined ? [] : filesOf(alice, "a"),
+    ];
+    const looks: [Seq, string[]][] = [];
+    const steps = [
+      () => alice.write("a/b/b", "alice's", HIDES),
+      () => base.write("a/a", "base a/a"),
+      () => base.unlink("a/a"),
+      () => alice.worktree.revert(["a"], ALICE),
+      () => alice.write("a/b/b", "alice's again", HIDES),
+      () => alice.unlink("a/b/b", HIDES),
+      () => alice.rename("a/b", "a/a", undefined, HIDES),
+      () => base.unlink("a/b/a"),
+      () => base.removeDirectory("a/b"),
+      () => base.removeDirectory("a"),
+      () => base.write("a", "base a"),
+    ];
+    for (const one of steps) {
+      one();
+      looks.push(look());
+    }
+    const past = new PastOverlay(base.library.store.database, BOOK, OVERLAY_USER);
+    for (const [seq, files] of looks)
+      assert.deepEqual(
+        [...past.filesIn(rangeBelow(""), seq)].map(({ path }) => path).sort(),
+        files,
+        `${seq}`,
+      );
+    assert.deepEqual(looks.at(-1)?.[1], ["a/a/a"]);
+  }));
+
+test("FR-018: a store whose log did not say yet what users see of the base says it when it is opened", () =>
+  withOverlay((base, alice) => {
+    const { store } = base.library;
+    alice.rename("part/one", "part/uno", undefined, HIDES);
+    const moved = here(alice);
+    // As an earlier version did.
+    const triggers = store.database.prepare("SELECT name FROM temp.sqlite_schema WHERE type = 'trigger'");
+    for (const name of triggers.pluck().all() as string[]) store.database.exec(`DROP TRIGGER temp.${name}`);
+    base.write("part/one/new.md", "new");
+    assert.deepEqual(base.story(moved), ["create part/one/new.md"]);
+    noteUntold(store);
+    const before = here(alice);
+    assert.deepEqual(seen(alice, before), ["one/new", "two/c", "uno/a", "uno/b"]);
+    base.reopen();
+    assert.deepEqual(base.story(before), ["cover part/one/new.md"]);
+    assert.deepEqual(seen(base, here(base)), ["two/c", "uno/a", "uno/b"]);
+    base.reopen();
+    assert.deepEqual(base.story(before), ["cover part/one/new.md"]);
   }));
 
 test("what was refused to a user changes nothing of what the user saw", () =>

@@ -28,14 +28,15 @@ export interface Step {
     | "close"
     | "revert"
     | "publish"
-    | "restore";
+    | "restore"
+    | "mode";
   readonly layer: UserId;
   readonly path: string;
   readonly to: string;
 }
 
 const name = fc.constantFrom(...NAMES);
-const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join("/"));
+const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => names.join("/"));
 export const step: fc.Arbitrary<Step> = fc.record({
   do: fc.constantFrom(
     "write" as const,
@@ -56,6 +57,7 @@ export const step: fc.Arbitrary<Step> = fc.record({
     "revert" as const,
     "publish" as const,
     "restore" as const,
+    "mode" as const,
   ),
   layer: fc.constantFrom(...LAYERS, BASE),
   path,
@@ -140,6 +142,11 @@ export class Layers {
         case "publish":
           if (layer !== BASE) this.publish(layer, to.startsWith("a") ? "" : path, actor);
           break;
+        case "mode": {
+          const { fileId } = book.node(path);
+          book.worktree.setAttributes(fileId, { mode: to.startsWith("a") ? 0o755 : 0o644 }, actor);
+          break;
+        }
         case "restore": {
           // The longer `to`, the longer ago.
           const seq = Math.floor(book.library.log.seq / to.length) as Seq;
@@ -149,7 +156,7 @@ export class Layers {
       }
     } catch (error) {
       if (error instanceof PosixError || error instanceof PfsError) return;
-      if (error instanceof Error && error.message.startsWith("the test has no directory")) return;
+      if (error instanceof Error && /^the test has no directory| is not there$/.test(error.message)) return;
       throw error;
     }
   }
@@ -181,6 +188,12 @@ export class Layers {
   }
   settle(): void {
     for (const book of this.#books.values()) book.settle();
+  }
+  /** Whether something is shown otherwise than the log has it: what was removed a moment ago, or is not saved. */
+  get isWaiting(): boolean {
+    return (
+      this.hasOpen || [...this.#books.values()].some(({ worktree }) => worktree.tree.vacancies.count > 0)
+    );
   }
   removeScratch(layer: UserId): void {
     for (const path of this.view(layer).keys()) if (path.endsWith(".tmp")) this.of(layer).unlink(path);
