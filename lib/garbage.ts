@@ -1,11 +1,12 @@
 /**
- * Owns finding what a store keeps for nobody: blobs that no row of the log, no journal row and no open conflict names, and
+ * Owns finding what a store keeps for nobody: blobs that nothing needs (needed-blobs.ts), and
  * files in objects/ without a blob. Must never change anything; collect-garbage.ts removes it.
  */
 import { lstat, opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { PfsError } from "../schema/errors.ts";
 import { type BlobHash, isBlobHash } from "../schema/ids.ts";
+import { NEEDED_BLOBS } from "./needed-blobs.ts";
 import type { StoreReader } from "./reader.ts";
 import { verifyLog } from "./verify.ts";
 
@@ -19,15 +20,6 @@ export interface Garbage {
   /** Blobs that nobody names and that stay, as the store is shared and no remote is known to have them. */
   readonly keptForRemote: number;
 }
-
-/** Names of what the log, the journal and open conflicts need. None is NULL, so that NOT IN works. */
-const NAMED = `SELECT new_hash FROM audit_log WHERE new_hash IS NOT NULL
-  UNION ALL SELECT prev_hash FROM audit_log WHERE prev_hash IS NOT NULL
-  UNION ALL SELECT sha256 FROM file_journal
-  UNION ALL SELECT base_sha256 FROM file_journal WHERE base_sha256 IS NOT NULL
-  UNION ALL SELECT mine FROM conflict WHERE ended IS NULL
-  UNION ALL SELECT base FROM conflict WHERE ended IS NULL AND base IS NOT NULL
-  UNION ALL SELECT theirs FROM conflict WHERE ended IS NULL AND theirs IS NOT NULL`;
 
 /**
  * Looks through the store as it is at this moment; its owner may go on working. Reads the whole log twice.
@@ -43,7 +35,7 @@ export async function findGarbage(reader: StoreReader): Promise<Garbage> {
     const rows = database
       .prepare(
         `SELECT sha256 AS hash, size AS sizeBytes, EXISTS (SELECT 1 FROM remote_blob r WHERE r.sha256 = b.sha256) AS isRemote
-         FROM blob b WHERE sha256 NOT IN (${NAMED})`,
+         FROM blob b WHERE sha256 NOT IN (${NEEDED_BLOBS})`,
       )
       .all() as { hash: BlobHash; sizeBytes: number; isRemote: number }[];
     const goes = rows.filter(({ isRemote }) => !isShared || isRemote === 1);

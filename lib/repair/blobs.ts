@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type BlobHash, isBlobHash } from "../../schema/ids.ts";
 import { isOnRemote } from "../absent-bytes.ts";
 import { objectPath } from "../blobs.ts";
+import { NEEDED_BLOBS } from "../needed-blobs.ts";
 import type { Store } from "../store.ts";
 import type { Tell } from "./mended.ts";
 
@@ -48,14 +49,14 @@ async function replaceBad(store: Store, hash: BlobHash, isInline: boolean, tell:
     tell("R2", hash, `The bytes of the blob ${hash} are those of its file in objects/ now, which are good.`);
     return;
   }
-  const isNeeded = isNamed(store, hash);
-  if (isNeeded && !isOnRemote(database, hash)) return;
+  const needed = isNeeded(store, hash);
+  if (needed && !isOnRemote(database, hash)) return;
   database.prepare("DELETE FROM blob WHERE sha256 = ?").run(hash);
   rmSync(objectPath(store, hash), { force: true });
   tell(
     "R2",
     hash,
-    isNeeded
+    needed
       ? `The bad bytes of the blob ${hash} were removed: the good ones are on the remote, and are fetched when they are needed.`
       : `The bad bytes of the blob ${hash}, which nothing names, were removed.`,
   );
@@ -70,7 +71,7 @@ async function repairFiles(store: Store, tell: Tell): Promise<void> {
     const hash = name as BlobHash;
     if (!entry.isFile() || !isBlobHash(name) || join(parentPath, name) !== objectPath(store, hash)) continue;
     if (isKnown.get(hash) !== undefined) continue;
-    const size = isNamed(store, hash) ? await soundObject(store, hash) : undefined;
+    const size = isNeeded(store, hash) ? await soundObject(store, hash) : undefined;
     if (size === undefined) {
       rmSync(join(parentPath, name));
       tell(
@@ -87,10 +88,8 @@ async function repairFiles(store: Store, tell: Tell): Promise<void> {
   }
 }
 
-function isNamed({ database }: Store, hash: BlobHash): boolean {
-  const sql = `SELECT 1 FROM file_journal WHERE sha256 = :hash UNION ALL SELECT 1 FROM audit_log WHERE new_hash = :hash
-    UNION ALL SELECT 1 FROM conflict WHERE ended IS NULL AND :hash IN (mine, base, theirs) LIMIT 1`;
-  return database.prepare(sql).get({ hash }) !== undefined;
+function isNeeded({ database }: Store, hash: BlobHash): boolean {
+  return database.prepare(`SELECT 1 FROM (${NEEDED_BLOBS}) WHERE hash = ? LIMIT 1`).get(hash) !== undefined;
 }
 
 function isSound(data: Buffer, hash: BlobHash): boolean {

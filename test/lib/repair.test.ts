@@ -193,6 +193,24 @@ test("B1: bytes whose row is gone are found again in objects/", () =>
     assertMended,
   ));
 
+test("B1: bytes whose row is gone are found again, too, if only a user's file names them, as what it began with", () => {
+  const bytes = Buffer.alloc(200_000, "before");
+  const before = hash("sha256", bytes);
+  return withRepaired(
+    ({ directory, ...store }) => {
+      const folder = join(directory, "objects", before.slice(0, 2));
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, before), bytes);
+      const begun = `UPDATE file_journal SET base_sha256 = '${before}' WHERE base_sha256 IS NOT NULL`;
+      tamper({ ...store, directory }, begun);
+    },
+    ({ mended, directory }) => {
+      assert.match(mended.find(({ subject }) => subject === before)?.message ?? "", /were found in objects/);
+      assert.ok(readdirSync(join(directory, "objects", before.slice(0, 2))).includes(before));
+    },
+  );
+});
+
 test("R2, B1: a large file that is gone, cut short or changed is not made up; bytes that a remote has make way", async () => {
   const harms: ((path: string) => void)[] = [
     (path) => rmSync(path),
