@@ -137,16 +137,20 @@ export class BookSync {
     return turn;
   }
 
-  /** Fetches what is on the remote only. @throws as prefetch of lib/sync/ */
-  async prefetch(signal?: AbortSignal, onFetched?: (bytes: number) => void): Promise<Prefetched> {
+  /** Fetches what is on the remote only; with `history` of older versions, too. @throws as prefetch of lib/sync/ */
+  async prefetch(
+    history: boolean,
+    signal?: AbortSignal,
+    onFetched?: (bytes: number) => void,
+  ): Promise<Prefetched> {
     const { owner, reader } = this.#options;
     const { blobs } = await this.remote();
-    return await prefetch({ bookId: this.bookId, reader, blobs, owner, signal }, onFetched);
+    return await prefetch({ bookId: this.bookId, history, reader, blobs, owner, signal }, onFetched);
   }
 
   /** What {@link prefetch} has to fetch. */
-  absent(): { readonly blobs: number; readonly bytes: number } {
-    const absent = absentBlobs(this.#options.reader, this.bookId);
+  absent(history: boolean): { readonly blobs: number; readonly bytes: number } {
+    const absent = absentBlobs(this.#options.reader, { bookId: this.bookId, history });
     return { blobs: absent.length, bytes: absent.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
   }
 

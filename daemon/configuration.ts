@@ -10,6 +10,7 @@ import { clearStale } from "../mount/kernel/mounting.ts";
 import type { AccessRule } from "../schema/access.ts";
 import type { Config, ConfiguredBook, ConfiguredMount, ConfiguredRemote } from "../schema/config.ts";
 import { PfsError } from "../schema/errors.ts";
+import type { BookId } from "../schema/ids.ts";
 import { parseProfile, profileToJson } from "../schema/profiles.ts";
 import { type ConfigPlace, readConfig } from "./config-file.ts";
 import type { Daemon } from "./daemon.ts";
@@ -83,6 +84,11 @@ export class Configuration {
   /** What other Unix users may mount now. */
   accessRules(): readonly AccessRule[] {
     return this.#config?.access?.rules ?? [];
+  }
+
+  /** Whether the file says that a book is shared. */
+  shares(bookId: BookId): boolean {
+    return this.#config?.remotes.some((remote) => remote.bookId === bookId) ?? false;
   }
 
   /** Something of the file could not be done, which lasts until the next start. */

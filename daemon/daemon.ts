@@ -8,6 +8,7 @@ import { StoreReader } from "../lib/reader.ts";
 import { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { HttpAddress } from "../schema/http-address.ts";
+import type { BookId } from "../schema/ids.ts";
 import { openAccessSocket } from "./access-socket.ts";
 import { ArchiveMeter } from "./archive-meter.ts";
 import { CheckpointHost } from "./checkpoint-host.ts";
@@ -230,6 +231,15 @@ export class Daemon {
     } catch (error) {
       this.#configuration.note((error as Error).message);
     }
+  }
+
+  /** @throws PfsError NOT_PERMITTED: the configuration wants the book to be shared, and would share it again */
+  refuseConfigured(bookId: BookId): void {
+    if (this.#configuration?.shares(bookId) !== true) return;
+    const { file } = this.#configuration.status();
+    throw new PfsError("NOT_PERMITTED", `The configuration ${file} says that ${bookId} is shared.`, {
+      hint: "Nothing was changed. Take it out of `remotes` there first.",
+    });
   }
 
   /** Mounts a book and tells so. @throws as MountRegistry.mount */

@@ -118,8 +118,11 @@ function ownerOf(library: Library): StoreOwner {
     async settle(bookId) {
       library.worktree(bookId).settle(SETTLE_AGE_MS);
     },
-    async shareBook(bookId, remote) {
-      library.shareBook(bookId, remote);
+    async shareBook(bookId, remote, isClone) {
+      library.shareBook(bookId, remote, isClone);
+    },
+    async unshareBook(bookId) {
+      library.unshareBook(bookId);
     },
     async followRemote(bookId, page) {
       return afterwards(library.followRemote(bookId, page));

@@ -146,7 +146,8 @@ class MountThread {
       this.#mounts.withOverlay(bookId, userId, (overlay) => overlay.publish(paths, actorFrom(actor))),
     resolveConflict: ({ id, choice, actor }) => this.#library.resolveConflict(id, choice, actorFrom(actor)),
     collectGarbage: (garbage) => collectGarbage(this.#library, garbage),
-    shareBook: ({ bookId, remote }) => this.#library.shareBook(bookId, remote) as undefined,
+    shareBook: ({ bookId, remote, isClone }) => this.#library.shareBook(bookId, remote, isClone) as undefined,
+    unshareBook: ({ bookId }) => this.#library.unshareBook(bookId) as undefined,
     followRemote: ({ bookId, page }) => {
       this.#worktree(bookId);
       return this.#library.followRemote(bookId, page);

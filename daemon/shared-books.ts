@@ -2,12 +2,15 @@
  * Owns beginning to share a book and bringing one that is shared, for daemon and commands alike: the order of the steps. Must
  * never write but through the store's owner.
  */
+import { measureOutbox } from "../lib/outbox.ts";
+import { StoreReader } from "../lib/reader.ts";
 import { RemoteCounters } from "../lib/remote/with-metrics.ts";
+import { findLeftRemote, findRemote, type LeftRemote } from "../lib/shared-rows.ts";
 import { cloneBook } from "../lib/sync/clone-book.ts";
 import { shareBook } from "../lib/sync/share-book.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { BookId } from "../schema/ids.ts";
-import { openRemote } from "./book-sync.ts";
+import { notShared, openRemote } from "./book-sync.ts";
 import { findBook } from "./find-book.ts";
 import type { RemoteUrls } from "./remote-urls.ts";
 import type { StoreOwner } from "./store-owner.ts";
@@ -47,13 +50,44 @@ export async function addRemote(
   try {
     await shareBook({
       book: { bookId, profile, fileSizeLimitBytes, rootId },
-      ...{ log: remote.log, blobs: remote.blobs, urls },
+      ...{ log: remote.log, blobs: remote.blobs, urls, left: leftRemoteOf(owner, bookId) },
       remember: (found) => owner.shareBook(bookId, found),
     });
   } finally {
     await remote.close();
   }
   return { book: bookId, ...urls };
+}
+
+function leftRemoteOf({ storeDirectory }: StoreOwner, bookId: BookId): LeftRemote | undefined {
+  const reader = StoreReader.openBeside(storeDirectory);
+  try {
+    return findLeftRemote(reader.database, bookId);
+  } finally {
+    reader.close();
+  }
+}
+
+/** What came of ending to share a book. */
+export interface UnsharedBookSummary extends SharedBookSummary {
+  /** Rows of the log that were never sent there. */
+  readonly unsent: number;
+}
+
+/** Ends to share a book; nothing of it is lost here, nor there. @throws as Library.unshareBook */
+export async function removeRemote(
+  owner: StoreOwner,
+  reader: StoreReader,
+  bookId: BookId,
+): Promise<UnsharedBookSummary> {
+  await owner.findBook(bookId);
+  const state = findRemote(reader.database, bookId);
+  if (state === undefined) throw notShared(bookId);
+  await owner.settle(bookId);
+  const { rows: unsent } = measureOutbox(reader.database, bookId);
+  await owner.unshareBook(bookId);
+  const { logUrl, blobsUrl } = state;
+  return { book: bookId, logUrl, blobsUrl, unsent };
 }
 
 /** @throws as cloneBook of lib/sync/ and openRemote */
@@ -74,7 +108,7 @@ export async function clone(owner: StoreOwner, { bookId, urls }: RemoteRequest):
           throw new PfsError("EXISTS", `The store has a book ${bookId} already, which is another one.`, {
             hint: "Clone into another store: --store DIR.",
           });
-        await owner.shareBook(bookId, found).catch((error: unknown) => {
+        await owner.shareBook(bookId, found, true).catch((error: unknown) => {
           // A clone that was cut off goes on; one that had ended is refused by its first page.
           const isShared = error instanceof PfsError && error.code === "EXISTS";
           if (!isShared || present === undefined) throw error;

@@ -52,7 +52,9 @@ export interface StoreOwner extends SyncOwner {
   /** Enters in the log what was just removed. @throws PfsError NOT_FOUND */
   settle(bookId: BookId): Promise<void>;
   /** @throws as Library.shareBook */
-  shareBook(bookId: BookId, remote: RemoteOfBook): Promise<void>;
+  shareBook(bookId: BookId, remote: RemoteOfBook, isClone?: boolean): Promise<void>;
+  /** @throws as Library.unshareBook */
+  unshareBook(bookId: BookId): Promise<void>;
   /** @throws as followSnapshot of lib/worktree/ */
   followSnapshot(bookId: BookId, page: SnapshotPage): Promise<SnapshotCounts>;
   /** Removes a batch of what nobody needed when it was found. */

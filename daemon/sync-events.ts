@@ -53,11 +53,12 @@ const NOT_PUBLISHED: Pick<PublishOutcome, "published" | "unpublished" | "left"> 
 /** Yields progress and at last a summary. @throws as BookSync.prefetch */
 export async function* prefetchEvents(
   sync: BookSync,
+  history: boolean,
   signal?: AbortSignal,
 ): AsyncGenerator<PrefetchEvent, void> {
-  const { blobs: total_blobs, bytes: total_bytes } = sync.absent();
+  const { blobs: total_blobs, bytes: total_bytes } = sync.absent(history);
   const done = { blobs: 0, bytes: 0, failed: 0 };
-  const work = sync.prefetch(signal, (bytes) => {
+  const work = sync.prefetch(history, signal, (bytes) => {
     done.blobs++;
     done.bytes += bytes;
   });

@@ -4,12 +4,15 @@
  */
 import type { BlobFetcher } from "../lib/blob-fetcher.ts";
 import type { FetchOutcome } from "../lib/errands.ts";
+import { refuseLosing } from "../lib/only-remote.ts";
 import type { StoreReader } from "../lib/reader.ts";
 import type { RemoteBlobs } from "../lib/remote/remote-blobs.ts";
 import type { RemoteCounters } from "../lib/remote/with-metrics.ts";
-import { listRemotes } from "../lib/shared-rows.ts";
+import { findRemote, listRemotes } from "../lib/shared-rows.ts";
+import { PfsError } from "../schema/errors.ts";
 import type { BlobHash, BookId } from "../schema/ids.ts";
 import { RemoteFetcher } from "./remote-fetcher.ts";
+import { removeRemote, type UnsharedBookSummary } from "./shared-books.ts";
 import type { StoreOwner } from "./store-owner.ts";
 import type { SyncStatus } from "./sync-status.ts";
 import { SyncedBook } from "./synced-book.ts";
@@ -32,6 +35,7 @@ export class Syncer {
   /** For whoever reads many files, and may wait. */
   readonly fetcher: BlobFetcher;
   readonly #openings: BlobFetcher;
+  readonly #leaving = new Set<BookId>();
   #isClosed = false;
 
   constructor(options: SyncerOptions) {
@@ -53,6 +57,8 @@ export class Syncer {
   book(bookId: BookId): SyncedBook {
     const known = this.#books.get(bookId);
     if (known !== undefined) return known;
+    if (this.#leaving.has(bookId))
+      throw new PfsError("UNAVAILABLE", `The book ${bookId} is just about to be shared no more.`);
     const book = new SyncedBook({ ...this.#options, bookId });
     // Throws for a book that is not shared.
     book.sync.state();
@@ -61,6 +67,24 @@ export class Syncer {
       book.start();
     }
     return book;
+  }
+
+  /** Ends to share a book. What was being done for it is broken off. @throws as removeRemote */
+  async remove(bookId: BookId): Promise<UnsharedBookSummary> {
+    const { reader, owner } = this.#options;
+    const book = this.book(bookId);
+    // What is refused is refused before anything stops.
+    refuseLosing(reader.database, bookId);
+    this.#books.delete(bookId);
+    this.#leaving.add(bookId);
+    try {
+      await book.close();
+      return await removeRemote(owner, reader, bookId);
+    } finally {
+      this.#leaving.delete(bookId);
+      // Where it was refused after all, it goes on.
+      if (findRemote(reader.database, bookId) !== undefined) this.book(bookId);
+    }
   }
 
   /** Something was done in these books. */

@@ -181,7 +181,11 @@ export interface ThreadCalls {
   publishOverlay: { input: OverlayInput; output: readonly PublishedPath[] };
   /** Removes a batch of what nobody needed. */
   collectGarbage: { input: Garbage; output: Collected };
-  shareBook: { input: { bookId: BookId; remote: RemoteOfBook }; output: undefined };
+  shareBook: {
+    input: { bookId: BookId; remote: RemoteOfBook; isClone?: boolean | undefined };
+    output: undefined;
+  };
+  unshareBook: { input: { bookId: BookId }; output: undefined };
   followRemote: { input: { bookId: BookId; page: SharedPage }; output: FollowOutcome };
   followSnapshot: { input: { bookId: BookId; page: SnapshotPage }; output: SnapshotCounts };
   noteShared: {

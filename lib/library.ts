@@ -17,6 +17,7 @@ import { clearLeftovers } from "./leftovers.ts";
 import { Log } from "./log.ts";
 import { LogPages } from "./log-pages.ts";
 import type { Actor } from "./node.ts";
+import { refuseLosing } from "./only-remote.ts";
 import { type RemoteOfBook, type SharedPair, SharedRows } from "./shared-rows.ts";
 import type { StagedBytes } from "./staging.ts";
 import { Store, type StoreOptions } from "./store.ts";
@@ -120,16 +121,44 @@ export class Library {
     return this.worktree(place.bookId, place.userId).resolveConflict(id, choice, actor);
   }
 
-  /** From now on a book is shared on a remote. @throws PfsError NOT_FOUND, EXISTS: it is shared already */
-  shareBook(bookId: BookId, remote: RemoteOfBook): void {
+  /**
+   * From now on a book is shared on a remote. One that was shared there before goes on where it was.
+   * @param isClone what is there is to be brought into a book that has nothing yet
+   * @throws PfsError NOT_FOUND; EXISTS: it is shared already; USAGE: a clone of a book that has a log
+   */
+  shareBook(bookId: BookId, remote: RemoteOfBook, isClone = false): void {
     this.books.get(bookId);
     this.store.transaction(() => {
       const shared = this.#sharedRows(bookId);
       if (shared.position() !== undefined)
         throw new PfsError("EXISTS", `The book ${bookId} is shared already.`);
+      if (isClone && this.#hasRows(bookId))
+        throw new PfsError("USAGE", `The store has the book ${bookId} already, with a log of its own.`, {
+          hint: `If it was shared there before, \`pfs remote add ${bookId} URL…\` goes on; else clone into another store: --store DIR.`,
+        });
       shared.connect(remote);
     });
     this.blobs.noteSharing();
+  }
+
+  /**
+   * From now on a book is shared no more. It stays as it is, with its whole log.
+   * @throws PfsError USAGE: it is not shared; NOT_PERMITTED: bytes that something here names are only there
+   */
+  unshareBook(bookId: BookId): void {
+    this.store.transaction(() => {
+      const shared = this.#sharedRows(bookId);
+      if (shared.position() === undefined) throw new PfsError("USAGE", `The book ${bookId} is not shared.`);
+      refuseLosing(this.store.database, bookId);
+      shared.disconnect();
+    });
+  }
+
+  #hasRows(bookId: BookId): boolean {
+    return (
+      this.store.database.prepare("SELECT 1 FROM audit_log WHERE book_id = ? LIMIT 1").get(bookId) !==
+      undefined
+    );
   }
 
   /** Does in a book what others did, who share it. @throws as {@link followRemote} */

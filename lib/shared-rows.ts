@@ -62,6 +62,18 @@ export function findRemote(database: Database, bookId: BookId): RemoteState | un
   return database.prepare<unknown[], RemoteState>(`${SELECT_REMOTE} WHERE book_id = ?`).get(bookId);
 }
 
+/** Where a book was shared until it was shared no more, and how far. */
+export type LeftRemote = Pick<RemoteState, "remoteId" | "pulledSeq" | "pushedSeq">;
+
+/** Undefined for a book that is shared, or never was. */
+export function findLeftRemote(database: Database, bookId: BookId): LeftRemote | undefined {
+  return database
+    .prepare<unknown[], LeftRemote>(
+      "SELECT remote_id AS remoteId, pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM left_remote WHERE book_id = ?",
+    )
+    .get(bookId);
+}
+
 /** Of all books that are shared. */
 export function listRemotes(database: Database): RemoteState[] {
   return database.prepare<unknown[], RemoteState>(`${SELECT_REMOTE} ORDER BY book_id`).all();
@@ -78,7 +90,7 @@ export function booksThatShare(database: Database, hash: BlobHash): BookId[] {
 export class SharedRows {
   readonly #bookId: BookId;
   readonly #position: Statement<unknown[], SharedPosition>;
-  readonly #connect: Statement<unknown[]>;
+  readonly #database: Database;
   readonly #setPulled: Statement<unknown[]>;
   readonly #setPushed: Statement<unknown[]>;
   readonly #note: Statement<unknown[]>;
@@ -95,12 +107,10 @@ export class SharedRows {
 
   constructor(database: Database, bookId: BookId) {
     this.#bookId = bookId;
+    this.#database = database;
     const notSettled = `${IS_FOR_OTHERS} AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq AND s.shared_seq <= +:pulled)`;
     this.#position = database.prepare(
       "SELECT pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM remote WHERE book_id = ?",
-    );
-    this.#connect = database.prepare(
-      "INSERT INTO remote (book_id, log_url, blobs_url, remote_id) VALUES (?, ?, ?, ?)",
     );
     this.#setPulled = database.prepare("UPDATE remote SET pulled_seq = max(pulled_seq, ?) WHERE book_id = ?");
     this.#setPushed = database.prepare("UPDATE remote SET pushed_seq = ? WHERE book_id = ?");
@@ -154,9 +164,40 @@ export class SharedRows {
     return this.#position.get(this.#bookId);
   }
 
-  /** The book is shared there from now on. Only within a transaction. */
+  /** The book is shared there from now on; where it was before, it goes on. Only within a transaction. */
   connect({ logUrl, blobsUrl, remoteId }: RemoteOfBook): void {
-    this.#connect.run(this.#bookId, logUrl, blobsUrl, remoteId);
+    const left = findLeftRemote(this.#database, this.#bookId);
+    const isBack = left?.remoteId === remoteId;
+    const { pulledSeq = 0, pushedSeq = 0 } = isBack ? left : {};
+    this.#database
+      .prepare(
+        "INSERT INTO remote (book_id, log_url, blobs_url, remote_id, pulled_seq, pushed_seq) VALUES (?, ?, ?, ?, ?, ?)",
+      )
+      .run(this.#bookId, logUrl, blobsUrl, remoteId, pulledSeq, pushedSeq);
+    if (isBack)
+      this.#run("INSERT INTO remote_blob SELECT sha256, book_id FROM left_remote_blob WHERE book_id = ?");
+    else this.#run("DELETE FROM shared_row WHERE book_id = ?");
+    this.#forgetLeft();
+  }
+
+  /** The book is shared no more; how far that had come is remembered. Only within a transaction. */
+  disconnect(): void {
+    this.#forgetLeft();
+    this.#run(
+      "INSERT INTO left_remote SELECT book_id, remote_id, pulled_seq, pushed_seq FROM remote WHERE book_id = ?",
+    );
+    this.#run("INSERT INTO left_remote_blob SELECT sha256, book_id FROM remote_blob WHERE book_id = ?");
+    this.#run("DELETE FROM remote_blob WHERE book_id = ?");
+    this.#run("DELETE FROM remote WHERE book_id = ?");
+  }
+
+  #forgetLeft(): void {
+    this.#run("DELETE FROM left_remote_blob WHERE book_id = ?");
+    this.#run("DELETE FROM left_remote WHERE book_id = ?");
+  }
+
+  #run(sql: string): void {
+    this.#database.prepare(sql).run(this.#bookId);
   }
 
   /** A row of the log is a shared row, or came of it. Only within a transaction. */

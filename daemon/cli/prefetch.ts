@@ -18,16 +18,19 @@ export function addPrefetch(program: Command, contextOf: ContextOf): void {
       "Fetches what is on the remote only of the files that a book has now, so that they can be read offline.",
     )
     .argument("<book>", "a book that is shared")
-    .addHelpText("after", "\nExample:\n  pfs prefetch my-book")
-    .action(async (book: string, _options: object, command: Command) => {
+    .option("--history", "also of older versions: all that the log names")
+    .addHelpText("after", "\nExamples:\n  pfs prefetch my-book\n  pfs prefetch my-book --history")
+    .action(async (book: string, { history = false }: { history?: boolean }, command: Command) => {
       const context = contextOf(command);
       const { output } = context;
       const bookId = parseBookId(book);
       const { type: _, ...summary } = await context.own({
         viaDaemon: (daemon) =>
-          follow(daemon.stream("POST", `/books/${bookId}/prefetch`) as AsyncIterable<PrefetchEvent>),
+          follow(
+            daemon.stream("POST", `/books/${bookId}/prefetch`, { history }) as AsyncIterable<PrefetchEvent>,
+          ),
         directly: (owner) =>
-          withBookSync(owner, bookId, (sync, signal) => follow(prefetchEvents(sync, signal))),
+          withBookSync(owner, bookId, (sync, signal) => follow(prefetchEvents(sync, history, signal))),
       });
       output.put(summary);
       output.say(`${bookId}: fetched ${counted(summary.blobs, "blob")} (${readableSize(summary.bytes)}).`);

@@ -2,11 +2,17 @@
 import type { Command } from "commander";
 import { StoreReader } from "../../lib/reader.ts";
 import { listRemotes } from "../../lib/shared-rows.ts";
-import { parseBookId } from "../../schema/ids.ts";
+import { type BookId, parseBookId } from "../../schema/ids.ts";
 import { findRemoteUrls } from "../remote-urls.ts";
-import { addRemote, type SharedBookSummary } from "../shared-books.ts";
+import {
+  addRemote,
+  removeRemote,
+  type SharedBookSummary,
+  type UnsharedBookSummary,
+} from "../shared-books.ts";
+import type { StoreOwner } from "../store-owner.ts";
 import type { ContextOf } from "./command.ts";
-import { columns } from "./text.ts";
+import { columns, counted } from "./text.ts";
 
 export const URL_HELP =
   "postgres://USER@HOST/DATABASE and s3://BUCKET/PREFIX?endpoint=https://…, or file:///DIR for both (default: DATABASE_URL, PFS_REMOTE)";
@@ -53,6 +59,29 @@ export function addRemoteCommand(program: Command, contextOf: ContextOf): void {
       );
     });
   remote
+    .command("remove")
+    .summary("share a book no more")
+    .description(
+      "Shares a book no more from this machine. It stays as it is, with its whole log, here and on the remote; what others do " +
+        "there does not come any more. Refused while bytes of it are on the remote only: `pfs prefetch BOOK --history` fetches " +
+        "them. `pfs remote add` with the same remote goes on where it was.",
+    )
+    .argument("<book>", "a book that is shared")
+    .addHelpText("after", "\nExample:\n  pfs prefetch my-book --history && pfs remote remove my-book")
+    .action(async (book: string, _options: object, command: Command) => {
+      const context = contextOf(command);
+      const { output } = context;
+      const bookId = parseBookId(book);
+      const { logUrl, blobsUrl, unsent } = await context.own<UnsharedBookSummary>({
+        viaDaemon: async (daemon) =>
+          (await daemon.call("DELETE", `/books/${bookId}/remote`)) as UnsharedBookSummary,
+        directly: (owner) => removeAsOwner(owner, bookId),
+      });
+      output.put({ book: bookId, log: logUrl, blobs: blobsUrl, unsent });
+      output.say(`The book ${bookId} is shared no more; it was on ${logUrl}.`);
+      if (unsent > 0) output.say(`${counted(unsent, "change")} had not been sent there; they are here.`);
+    });
+  remote
     .command("list")
     .summary("the books that are shared, and where")
     .description("Lists the books that are shared, and where.")
@@ -70,4 +99,13 @@ export function addRemoteCommand(program: Command, contextOf: ContextOf): void {
         reader.close();
       }
     });
+}
+
+async function removeAsOwner(owner: StoreOwner, bookId: BookId): Promise<UnsharedBookSummary> {
+  const reader = StoreReader.openBeside(owner.storeDirectory);
+  try {
+    return await removeRemote(owner, reader, bookId);
+  } finally {
+    reader.close();
+  }
 }

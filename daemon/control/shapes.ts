@@ -144,6 +144,8 @@ export const syncBody = z.strictObject({ kind: z.enum(["push", "pull"]) });
 
 export const fetchBody = z.strictObject({ hashes: z.array(parsed(parseBlobHash)).max(100_000) });
 
+export const prefetchBody = z.strictObject({ history: z.boolean().default(false) });
+
 export const settleBody = z.strictObject({ book: bookId.optional() });
 export const stopBody = z.strictObject({ lazy: z.boolean().default(false) });
 export const verifyOutcomeBody = z.strictObject({

@@ -5,7 +5,7 @@ import type { FetchAnswer } from "../fetch-answer.ts";
 import { addRemote, clone } from "../shared-books.ts";
 import { prefetchEvents, type SyncEvent, syncEvents } from "../sync-events.ts";
 import { check, type Route } from "./route.ts";
-import { bookId, cloneBody, fetchBody, remoteBody, syncBody } from "./shapes.ts";
+import { bookId, cloneBody, fetchBody, prefetchBody, remoteBody, syncBody } from "./shapes.ts";
 
 export function syncRoutes(daemon: Daemon): Route[] {
   return [
@@ -30,6 +30,16 @@ export function syncRoutes(daemon: Daemon): Route[] {
       },
     },
     {
+      method: "DELETE",
+      path: "/books/:book/remote",
+      summary: "Ends to share a book; it stays as it is, here and there.",
+      async handle({ params }) {
+        const book = check(bookId, params.book);
+        daemon.refuseConfigured(book);
+        return await daemon.syncer.remove(book);
+      },
+    },
+    {
       method: "POST",
       path: "/books/:book/sync",
       summary:
@@ -45,8 +55,11 @@ export function syncRoutes(daemon: Daemon): Route[] {
       method: "POST",
       path: "/books/:book/prefetch",
       summary:
-        "Fetches all bytes of a book that are on its remote only; answers progress and a summary, one a line.",
-      handle: ({ params }) => prefetchEvents(daemon.syncer.book(check(bookId, params.book)).sync),
+        'Fetches all bytes of a book that are on its remote only; {"history": true}: of older versions, too; answers progress and a summary, one a line.',
+      handle({ params, body }) {
+        const { history } = check(prefetchBody, body);
+        return prefetchEvents(daemon.syncer.book(check(bookId, params.book)).sync, history);
+      },
     },
     {
       method: "POST",

@@ -1,6 +1,7 @@
 /** Owns fetching all bytes of a book that are on its remote only. Must never say of what is missing there that it came. */
 import { PfsError } from "../../schema/errors.ts";
-import type { BlobHash, BookId } from "../../schema/ids.ts";
+import type { BookId } from "../../schema/ids.ts";
+import { blobsOnRemoteOnly, type RemoteBlob } from "../only-remote.ts";
 import type { StoreReader } from "../reader.ts";
 import { type FetchParts, fetchBlobs } from "./fetch-blobs.ts";
 
@@ -11,15 +12,18 @@ export interface Prefetched {
   readonly failed: number;
 }
 
-interface Absent {
-  readonly hash: BlobHash;
-  readonly sizeBytes: number;
+/** What is to be fetched. */
+export interface PrefetchWish {
+  readonly bookId: BookId;
+  /** Older versions, too: all that the log names. */
+  readonly history: boolean;
 }
 
-/** What current versions of a book, of all layers, lack here, and what its open conflicts do. */
-export function absentBlobs({ database }: StoreReader, bookId: BookId): Absent[] {
+/** What current versions of a book, of all layers, lack here, and what its open conflicts do; with `history` all versions. */
+export function absentBlobs({ database }: StoreReader, { bookId, history }: PrefetchWish): RemoteBlob[] {
+  if (history) return blobsOnRemoteOnly(database, bookId);
   return database
-    .prepare<unknown[], Absent>(
+    .prepare<unknown[], RemoteBlob>(
       `SELECT hash, max(size) AS sizeBytes FROM (
          SELECT sha256 AS hash, size FROM file_journal WHERE book_id = :book
          UNION ALL SELECT mine, size FROM conflict WHERE book_id = :book AND ended IS NULL)
@@ -31,11 +35,11 @@ export function absentBlobs({ database }: StoreReader, bookId: BookId): Absent[]
 
 /** @throws PfsError UNAVAILABLE and others of the remote; FULL. What came until then stays */
 export async function prefetch(
-  parts: FetchParts & { readonly bookId: BookId },
+  parts: FetchParts & PrefetchWish,
   onFetched: (bytes: number) => void = () => undefined,
 ): Promise<Prefetched> {
   const done = { blobs: 0, bytes: 0 };
-  const hashes = absentBlobs(parts.reader, parts.bookId).map(({ hash }) => hash);
+  const hashes = absentBlobs(parts.reader, parts).map(({ hash }) => hash);
   const failures = await fetchBlobs(parts, hashes, (bytes) => {
     done.blobs++;
     done.bytes += bytes;

@@ -6,13 +6,15 @@ import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash } from "../../schema/ids.ts";
 import type { RemoteBlobs } from "../remote/remote-blobs.ts";
 import type { RemoteLog, SharedBook } from "../remote/remote-log.ts";
-import type { RemoteOfBook } from "../shared-rows.ts";
+import type { LeftRemote, RemoteOfBook } from "../shared-rows.ts";
 
 interface ShareParts {
   readonly book: SharedBook;
   readonly log: Pick<RemoteLog, "identity" | "findBook" | "createBook">;
   readonly blobs: Pick<RemoteBlobs, "has">;
   readonly urls: Omit<RemoteOfBook, "remoteId">;
+  /** The remote that the book was shared on until it was shared no more; there it may go on. */
+  readonly left: LeftRemote | undefined;
   /** Remembers it in the store. */
   remember(remote: RemoteOfBook): Promise<void>;
 }
@@ -21,10 +23,17 @@ const NOBODYS = "0".repeat(64) as BlobHash;
 
 /**
  * Log and blobs must have been opened as new: what is missing is made. What was cut off may be done again.
- * @throws PfsError EXISTS: the remote has a book of that name with something in it, or another one; UNAVAILABLE and others
+ * @throws PfsError EXISTS: the remote has a book of that name with something in it that was never shared there from here, or another one; UNAVAILABLE and others
  *   of the remote; as Library.shareBook
  */
-export async function shareBook({ book, log, blobs, urls, remember }: ShareParts): Promise<RemoteOfBook> {
+export async function shareBook({
+  book,
+  log,
+  blobs,
+  urls,
+  left,
+  remember,
+}: ShareParts): Promise<RemoteOfBook> {
   const remoteId = await log.identity();
   // Asked for its directory, its bucket, and whether they may be used.
   await blobs.has(NOBODYS);
@@ -34,7 +43,9 @@ export async function shareBook({ book, log, blobs, urls, remember }: ShareParts
     found !== undefined &&
     found.book.rootId === book.rootId &&
     JSON.stringify(found.book.profile) === JSON.stringify(book.profile);
-  if (!isSame || found.head.seq !== 0) {
+  // A shared log that has lost rows is another one than was left.
+  const goesOn = left?.remoteId === remoteId && found !== undefined && found.head.seq >= left.pulledSeq;
+  if (!isSame || !(found.head.seq === 0 || goesOn)) {
     throw new PfsError("EXISTS", `The remote has a book ${book.bookId} already, which is not this one.`, {
       hint: `\`pfs clone\` brings that one into a store that has no ${book.bookId}.`,
     });

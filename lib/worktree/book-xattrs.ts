@@ -39,7 +39,9 @@ function syncState(tree: Tree, path: string, layer: string): "pending" | "synced
     "SELECT 1 FROM conflict WHERE book_id = ? AND path = ? AND user_id = ? AND ended IS NULL LIMIT 1",
   );
   if (conflict.get(tree.book.bookId, path, layer) !== undefined) return "conflict";
-  const shared = database.prepare("SELECT 1 FROM shared_row WHERE seq = ?");
+  const shared = database.prepare(
+    "SELECT 1 FROM shared_row s JOIN remote r ON r.book_id = s.book_id WHERE s.seq = ?",
+  );
   return shared.get(lastRow(tree, path, layer)?.seq) === undefined ? "pending" : "synced";
 }
 
