@@ -114,7 +114,13 @@ export class BookSync {
   async remote(): Promise<Remote> {
     const { reader, counters, retry = {} } = this.#options;
     this.#remote ??= openRemote(this.state(), reader.directory, { counters, retry });
-    return await this.#remote;
+    try {
+      return await this.#remote;
+    } catch (error) {
+      // Credentials, say, may be there the next time.
+      this.#remote = undefined;
+      throw error;
+    }
   }
 
   /**

@@ -40,7 +40,6 @@ export class SyncedBook {
 
   /** Begins to sync by itself. Never fails: `status` tells. */
   start(): void {
-    void this.#startWatching();
     this.#soon(0);
   }
 
@@ -82,40 +81,43 @@ export class SyncedBook {
     await this.sync.close();
   }
 
+  /** Nothing to do when it is watched already. @throws RemoteError */
   async #startWatching(): Promise<void> {
-    try {
-      const { log } = await this.sync.remote();
-      if (this.#abort.signal.aborted) return;
-      this.#watch = log.watch((bookId, seq) => {
-        if (bookId !== this.sync.bookId) return;
-        // Whoever tells can be reached again.
-        if (this.#failures > 0 || seq > this.sync.state().pulledSeq) this.#soon(0);
-      });
-    } catch (error) {
-      this.#fail(error);
-    }
+    if (this.#watch !== undefined) return;
+    const { log } = await this.sync.remote();
+    if (this.#abort.signal.aborted) return;
+    this.#watch = log.watch((bookId, seq) => {
+      if (bookId !== this.sync.bookId) return;
+      // Whoever tells can be reached again.
+      if (this.#failures > 0 || seq > this.sync.state().pulledSeq) this.#soon(0);
+    });
   }
 
   #soon(delayMs: number): void {
+    if (this.#running !== undefined) this.#isWanted = true;
+    else this.#schedule(delayMs);
+  }
+
+  #schedule(delayMs: number): void {
     if (this.#abort.signal.aborted) return;
-    if (this.#running !== undefined) {
-      this.#isWanted = true;
-      return;
-    }
     clearTimeout(this.#timer);
-    this.#nextAttempt = undefined;
+    this.#nextAttempt = this.#failures === 0 ? undefined : new Date(Date.now() + delayMs).toISOString();
     this.#timer = setTimeout(() => {
+      this.#nextAttempt = undefined;
       this.#running = this.#run().finally(() => {
         this.#running = undefined;
-        if (!this.#isWanted) return;
+        const isWanted = this.#isWanted;
         this.#isWanted = false;
-        if (this.#failures === 0) this.#soon(SETTLE_MS);
+        if (this.#failures > 0) this.#schedule(retryDelayMs(this.#failures - 1));
+        else if (isWanted) this.#schedule(SETTLE_MS);
       });
     }, delayMs);
   }
 
   async #run(): Promise<void> {
     try {
+      // First, so that nothing that comes after the pull is missed.
+      await this.#startWatching();
       const { pushed } = await this.sync.run("push", { signal: this.#abort.signal });
       this.succeeded();
       this.#publisher.synced(pushed > 0);
@@ -128,14 +130,6 @@ export class SyncedBook {
     const message = error instanceof Error ? error.message : String(error);
     if (message !== this.#error) this.#options.onFailure(this.sync.bookId, message);
     this.#error = message;
-    const delayMs = retryDelayMs(this.#failures++);
-    clearTimeout(this.#timer);
-    this.#nextAttempt = new Date(Date.now() + delayMs).toISOString();
-    this.#timer = setTimeout(() => {
-      this.#nextAttempt = undefined;
-      this.#running = this.#run().finally(() => {
-        this.#running = undefined;
-      });
-    }, delayMs);
+    this.#failures++;
   }
 }
