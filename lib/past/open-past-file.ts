@@ -6,6 +6,15 @@ import type { Content } from "../content.ts";
 import { ERRAND_MIN_BYTES } from "../errands.ts";
 import type { Node } from "../node.ts";
 
+export interface PastFileParts {
+  /** Called at the first read or before it. */
+  openContent(mayDefer: boolean): Content;
+  /** Its bytes may be on a remote only. */
+  readonly mayBeAbsent: boolean;
+  /** Called with the last release. */
+  onEnd(): void;
+}
+
 export class OpenPastFile implements TreeFile {
   /** Nothing of the past is ever saved: who reads it has read no version of the file that there is now. */
   readonly state = "orphan";
@@ -13,14 +22,15 @@ export class OpenPastFile implements TreeFile {
   readonly lastWriter = undefined;
   readonly #node: Node;
   readonly #openContent: (mayDefer: boolean) => Content;
+  readonly #mayBeAbsent: boolean;
   readonly #onEnd: () => void;
   #content: Content | undefined;
   #handles = 0;
 
-  /** `openContent` is called at the first read or before it, `onEnd` with the last release. */
-  constructor(node: Node, openContent: (mayDefer: boolean) => Content, onEnd: () => void) {
+  constructor(node: Node, { openContent, mayBeAbsent, onEnd }: PastFileParts) {
     this.#node = node;
     this.#openContent = openContent;
+    this.#mayBeAbsent = mayBeAbsent;
     this.#onEnd = onEnd;
   }
 
@@ -45,7 +55,7 @@ export class OpenPastFile implements TreeFile {
   }
 
   prepare(): void {
-    if (this.#content !== undefined || this.size < ERRAND_MIN_BYTES) return;
+    if (this.#content !== undefined || (this.size < ERRAND_MIN_BYTES && !this.#mayBeAbsent)) return;
     try {
       this.#content = this.#openContent(true);
     } catch (error) {

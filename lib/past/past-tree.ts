@@ -132,11 +132,11 @@ export class PastTree implements BookTree {
       if (node === undefined) throw new PosixError("ENOENT");
       if (node.hash === undefined) throw new PosixError("EISDIR");
       if ((node.mode & FileType.mask) !== FileType.file) throw new PosixError("ENXIO");
-      open = new OpenPastFile(
-        node,
-        (mayDefer) => this.#openContent(node, mayDefer),
-        () => this.#open.delete(fileId),
-      );
+      open = new OpenPastFile(node, {
+        openContent: (mayDefer) => this.#openContent(node, mayDefer),
+        mayBeAbsent: this.#blobs.mayLack,
+        onEnd: () => this.#open.delete(fileId),
+      });
       this.#open.set(fileId, open);
     }
     open.retain();

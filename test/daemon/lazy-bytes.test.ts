@@ -63,6 +63,26 @@ test("a mount of a clone: readlink(2) and truncate(2) wait for the bytes that th
     await place.pfs("verify");
   }));
 
+test("the past of a clone, mounted and below .pfs/at: small and large files and links come when they are read", () =>
+  withClone(async ({ place }) => {
+    const { seq } = await place.status();
+    await place.pfs("mount", "my-book", place.dir, "-o", `at=${seq}`);
+    const at = (directory: string, name: string): string => join(directory, "part", name);
+    assert.equal(readFileSync(at(place.dir, "small.md"), "utf8"), SMALL.toString());
+    await place.pfs("mount", "my-book", place.otherDir);
+    const below = join(place.otherDir, ".pfs/at", `${seq}`);
+    assert.equal(readlinkSync(at(below, "link.md")), "small.md");
+    assert.deepEqual(readFileSync(at(below, "large.md")), LARGE);
+  }));
+
+test("a small file below .pfs/at of a clone comes when it is read", () =>
+  withClone(async ({ place }) => {
+    const { seq } = await place.status();
+    await place.pfs("mount", "my-book", place.dir);
+    const file = join(place.dir, ".pfs/at", `${seq}`, "part/small.md");
+    assert.equal(readFileSync(file, "utf8"), SMALL.toString());
+  }));
+
 test("a mount of a clone without its remote: EIO and nothing changed, and all of it when the remote is back", () =>
   withClone(async ({ place, takeAway, bringBack }) => {
     await place.pfs("mount", "my-book", place.dir);
