@@ -16,7 +16,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 const LESSON_BYTES = 15_000;
 const MIB = 1024 * 1024;
@@ -181,12 +181,32 @@ function plans(directory: string): Record<string, number> {
   return Object.fromEntries(Object.entries(samples).map(([key, us]) => [key, median(Float64Array.from(us))]));
 }
 
+/** To the first line of what the log has of one path: of the first one asked for, and the median of others. */
+function audit(directory: string): Record<string, number> {
+  const line = Buffer.alloc(4096);
+  const ask = (path: string): number => {
+    const start = process.hrtime.bigint();
+    const fd = openSync(
+      join(directory, ".pfs", "audit", "q", `path=${relative(directory, path)}.jsonl`),
+      "r",
+    );
+    const length = readSync(fd, line, 0, line.length, 0);
+    const us = Number(process.hrtime.bigint() - start) / 1000;
+    closeSync(fd);
+    if (!line.subarray(0, length).includes("\n")) throw new Error(`no line about ${path}`);
+    return us;
+  };
+  const [first = "", ...others] = lessons(join(directory, "content")).filter((_, index) => index % 7 === 0);
+  return { first: ask(first), later: median(Float64Array.from(others, ask)) };
+}
+
 const measurements: Record<string, (directory: string) => Record<string, number>> = {
   small,
   write,
   copyUp,
   large,
   plans,
+  audit,
 };
 const [name = "", directory = ""] = process.argv.slice(2);
 const chosen = measurements[name];

@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { measureArchives } from "./archives.ts";
+import { measureAudit } from "./audit.ts";
 import { makeBook } from "./book.ts";
 import { measureImport, measureOpening } from "./opening.ts";
 import { measurePlans, type PlanFigures } from "./plans.ts";
@@ -186,6 +187,7 @@ try {
   const { figures: views, copyUpUs } = await measureViews(join(work, "views"));
   const plans = await measurePlans(join(work, "plans"));
   const archives = measureArchives(join(work, "archives"));
+  const audited = measureAudit(join(work, "audit"));
   const report = `# Benchmarks
 
 \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version},
@@ -196,7 +198,7 @@ ${table}
 
 | | measured | wanted | |
 |---|--:|--:|---|
-${[...imported, ...opened].map(({ title, value, unit, limit }) => `| ${title} | ${format(value)} ${unit} | < ${limit} ${unit} | ${value < limit ? "met" : "**missed**"} |`).join("\n")}
+${[...imported, ...opened, ...audited].map(({ title, value, unit, limit }) => `| ${title} | ${format(value)} ${unit} | < ${limit} ${unit} | ${value < limit ? "met" : "**missed**"} |`).join("\n")}
 
 Other views against a mount of the base, by one daemon:
 
