@@ -246,14 +246,32 @@ export class MountRegistry {
     try {
       await mounted.place.unmount({ lazy });
     } catch (cause) {
-      if (!isBusy(cause)) throw cause;
+      // Not mounted: it was unmounted before, and may be about to end.
+      if (isCausedBy(cause, "EINVAL")) return this.#requireEnd(mounted, { lazy });
+      if (!isCausedBy(cause, "EBUSY")) throw cause;
       const users = describeUsers(await findMountUsers(directory));
       throw new PfsError("MOUNT_FAILED", `Cannot unmount ${directory}: it is in use by ${users}.`, {
         hint: `End that, or leave the directory, and try again; \`pfs umount --lazy ${shellWord(directory)}\` takes the mount away at once and ends it with its last user.`,
         cause,
       });
     }
-    if (!lazy) await withTimeout(mounted.ended.promise, END_TIMEOUT_MS);
+    await this.#requireEnd(mounted, { lazy });
+  }
+
+  /** After it was unmounted. @throws PfsError MOUNT_FAILED: it goes on elsewhere */
+  async #requireEnd({ ended, description }: Mounted, { lazy }: { readonly lazy: boolean }): Promise<void> {
+    if (
+      lazy ||
+      (await withTimeout(
+        ended.promise.then(() => true),
+        END_TIMEOUT_MS,
+      )) === true
+    )
+      return;
+    const { directory } = description;
+    const message = `${directory} is unmounted here and goes on elsewhere: a container or service with mounts of its own has a copy of it.`;
+    const hint = `It ends with that; \`grep -lF ${shellWord(directory)} /proc/[0-9]*/mountinfo\` names its processes.`;
+    throw new PfsError("MOUNT_FAILED", message, { hint });
   }
 
   /** A mount must not hide the store that it is served from. */
@@ -284,9 +302,9 @@ function optionText(request: MountRequest): string {
   return `${formatMountMode(request)}${request.allowOther ? ",allow_other" : ""}`;
 }
 
-function isBusy(error: unknown): boolean {
+function isCausedBy(error: unknown, wanted: string): boolean {
   const { code, cause } = error as { code?: string; cause?: { code?: string } };
-  return code === "EBUSY" || cause?.code === "EBUSY";
+  return code === wanted || cause?.code === wanted;
 }
 
 async function becomeUsable(directory: string): Promise<void> {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -95,4 +96,31 @@ test("somebody else's umount is noticed, and the directory can be mounted again"
     await eventually("the mount is gone from the status", async () => (await status()).mounts.length === 0);
     await pfs("mount", "my-book", dir);
     assert.equal((await status()).mounts.length, 1);
+  }));
+
+test("a mount that a container has a copy of is unmounted here; that it goes on elsewhere is said, and stop ends it all the same", () =>
+  withPlace(async ({ pfs, run, dir, status }) => {
+    await pfs("init", "my-book");
+    await pfs("mount", "my-book", dir);
+    const { pid } = await status();
+    const container = spawn("unshare", ["--mount", "sleep", "60"], { stdio: "ignore" });
+    const exit = once(container, "exit");
+    try {
+      const copied = (): boolean => readFileSync(`/proc/${container.pid}/comm`, "utf8") === "sleep\n";
+      await eventually("it has mounts of its own", copied);
+      const { code, stderr } = await run("umount", dir);
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /^pfs: .* is unmounted here and goes on elsewhere: a container .*\n {2}It ends with that; /,
+      );
+      assert.equal(await mountState(dir), "none");
+      const stopped = await run("stop");
+      assert.equal(stopped.code, 0);
+      assert.match(stopped.stderr, /^pfs: .* goes on elsewhere: [^\n]* Waiting for it\.\n$/);
+      assert.equal(isAlive(Number(pid)), false);
+    } finally {
+      container.kill("SIGKILL");
+      await exit;
+    }
   }));
