@@ -7,7 +7,10 @@ import { examineStore } from "../doctor/store.ts";
 import type { ContextOf } from "./command.ts";
 import { Told } from "./failure.ts";
 import { ProgressBar } from "./progress-bar.ts";
+import { type Style, styled } from "./style.ts";
 import { columns, counted } from "./text.ts";
+
+const STYLES: Readonly<Record<DiagnosisStatus, Style>> = { pass: "green", warn: "yellow", fail: "red" };
 
 export function addDoctor(program: Command, contextOf: ContextOf): void {
   program
@@ -36,7 +39,7 @@ export function addDoctor(program: Command, contextOf: ContextOf): void {
         bar.end();
       }
       for (const each of seen) output.put(each);
-      const rows = seen.map(({ status, check, message }) => [status, check, message]);
+      const rows = seen.map(({ status, check, message }) => [styled(STYLES[status], status), check, message]);
       for (const [index, line] of columns(rows).entries()) {
         output.say(line);
         const fix = seen[index]?.fix ?? null;

@@ -4,12 +4,13 @@ import type { Command } from "commander";
 import { type LogQuery, oldestFirst, readLog } from "../../lib/history.ts";
 import type { StoreReader } from "../../lib/reader.ts";
 import { PfsError } from "../../schema/errors.ts";
-import { BASE, parseUserId } from "../../schema/ids.ts";
+import { parseUserId } from "../../schema/ids.ts";
 import { askedPaths } from "../../schema/log-question.ts";
 import { type LogOperation, type LogRow, logOperations } from "../../schema/log-row.ts";
 import { parseTime } from "../../schema/reference.ts";
 import type { ContextOf } from "./command.ts";
 import { statusOf } from "./context.ts";
+import { isMoveAway, logLines } from "./log-lines.ts";
 import { findPlace, type LogPlace } from "./log-place.ts";
 import type { Output } from "./output.ts";
 import { ageOf, localTime } from "./text.ts";
@@ -148,29 +149,12 @@ async function show(
   for (const row of rows) {
     count++;
     output.put(row);
-    // A rename is two rows; the one of the new name says it all.
-    if (ofOneFile || !isMoveAway(row))
-      for (const line of linesOf(row, timeOf(row.timestamp))) output.say(line);
+    if (ofOneFile || !isMoveAway(row)) {
+      const [line = [], ...reasons] = logLines(row, timeOf(row.timestamp));
+      output.say([String(row.seq).padStart(6), ...line]);
+      for (const reason of reasons) output.say(["", ...reason]);
+    }
     if (process.stdout.writableNeedDrain) await once(process.stdout, "drain");
   }
   if (count === 0) output.say("The log has no such row.");
-}
-
-function linesOf(row: LogRow, time: string): string[] {
-  const { seq, agent_id, operation, status, error_message, command, user_id } = row;
-  const verb = status === "refused" ? "refused" : operation;
-  const whose = user_id === BASE ? "" : `[${user_id}] `;
-  const by = command === null || command === "" ? agent_id : `${agent_id}, ${command}`;
-  const line = `${String(seq).padStart(6)}  ${time}  ${verb.padEnd(10)}  ${whose}${pathOf(row)}  (${by})`;
-  return error_message === null ? [line] : [line, `${" ".repeat(8)}${operation}: ${error_message}`];
-}
-
-function pathOf(row: LogRow): string {
-  const { operation, path, prev_path, status } = row;
-  if (isMoveAway(row)) return `${path} (moved away)`;
-  return operation === "rename" && status === "ok" && prev_path !== null ? `${prev_path} → ${path}` : path;
-}
-
-function isMoveAway({ operation, status, new_hash }: LogRow): boolean {
-  return operation === "rename" && status === "ok" && new_hash === null;
 }

@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   up: async () => (await import("./up.ts")).addUp,
   stop: async () => (await import("./stop.ts")).addStop,
   status: async () => (await import("./status.ts")).addStatus,
+  top: async () => (await import("./top.ts")).addTop,
   overlays: async () => (await import("./overlays.ts")).addOverlays,
   revert: async () => (await import("./revert.ts")).addRevert,
   "publish-overlay": async () => (await import("./publish-overlay.ts")).addPublishOverlay,

@@ -1,5 +1,7 @@
 /** Owns how text from a book becomes text for people: safe on a terminal, times and sizes readable. */
 
+import { type Cell, textOf } from "./style.ts";
+
 /**
  * Controls, line and paragraph separators, halves of pairs, and what Unicode calls format characters (those that turn the
  * writing round, or are not seen at all), but for the two joiners, which Persian, Indian scripts and emoji are written with.
@@ -65,12 +67,15 @@ export function grouped(count: number): string {
 }
 
 /** Rows of equal columns, each but the last padded. */
-export function columns(rows: readonly (readonly string[])[]): string[] {
+export function columns(rows: readonly (readonly Cell[])[]): Cell[][] {
   const widths: number[] = [];
   for (const row of rows) {
-    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
+    for (const [index, cell] of row.entries())
+      widths[index] = Math.max(widths[index] ?? 0, textOf(cell).length);
   }
+  const padded = (cell: Cell, width: number): Cell =>
+    typeof cell === "string" ? cell.padEnd(width) : { ...cell, text: cell.text.padEnd(width) };
   return rows.map((row) =>
-    row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join("  "),
+    row.map((cell, index) => (index === row.length - 1 ? cell : padded(cell, widths[index] ?? 0))),
   );
 }

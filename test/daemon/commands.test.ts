@@ -17,6 +17,7 @@ const COMMANDS = [
   "up",
   "stop",
   "status",
+  "top",
   "log",
   "conflicts",
   "resolve",

@@ -42,7 +42,8 @@ test("FR-024: pfs log by pattern, agent, operation, time, and oldest first; ages
     assert.match(await pfs("log", "--iso", "-n", "1"), /^ +[0-9]+ {2}20[0-9-]+T[0-9:.]+Z {2}rename /);
     assert.match(await pfs("log", "-n", "1"), /^ +[0-9]+ {2}20[0-9-]+ [0-9:]{8} {2}rename /);
     const pty = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
-    const shown = await execute("python3", ["-c", pty, process.execPath, PFS, "log", "-n", "1"], env);
+    const words = ["-c", pty, process.execPath, PFS, "log", "-n", "1"];
+    const shown = await execute("python3", words, { ...env, NO_COLOR: "1" });
     assert.match(
       shown.stdout,
       /^ +[0-9]+ {2}(?:just now|[0-9]+ (?:second|minute)s? ago) +rename {6}d\/c\.txt → d\/f\.txt/,
