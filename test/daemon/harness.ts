@@ -121,11 +121,14 @@ export function execute(
   });
 }
 
+/** Much more than anything takes, also on a machine that does much else. */
+const PATIENCE_MS = 60_000;
+
 /** Resolves once `holds` does. */
 export async function eventually(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + 10_000;
+  const deadlineMs = performance.now() + PATIENCE_MS;
   while (!(await holds())) {
-    assert.ok(performance.now() < deadlineMs, `not within ten seconds: ${what}`);
+    assert.ok(performance.now() < deadlineMs, `not within ${PATIENCE_MS / 1000} seconds: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

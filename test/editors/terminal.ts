@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const WAIT_MS = 10_000;
+const WAIT_MS = 60_000;
 const POLL_MS = 30;
 
 export class Terminal {
