@@ -31,6 +31,11 @@ export class MisplacedNodes {
   /** Until the kernel forgets the node: a thread may take long from finding it to asking. */
   readonly #nodes = new Map<number, Misplaced>();
 
+  /** Almost always. */
+  get isEmpty(): boolean {
+    return this.#nodes.size === 0;
+  }
+
   /** The kernel is going to be told, as `telling`, to look again at the name by which it finds `nodeid`. */
   add(nodeid: number, telling: object): void {
     this.#nodes.set(nodeid, { telling, refused: new Set() });
@@ -38,7 +43,7 @@ export class MisplacedNodes {
 
   /** The kernel does not know `nodeid` any more. */
   forget(nodeid: number): void {
-    if (this.#nodes.size > 0) this.#nodes.delete(nodeid);
+    this.#nodes.delete(nodeid);
   }
 
   /**
@@ -47,7 +52,7 @@ export class MisplacedNodes {
    */
   refuse(request: Request, isOpen: (nodeid: number) => boolean): object | undefined {
     const { opcode, nodeid, pid } = request;
-    if (this.#nodes.size === 0 || !ASKED_BY_NAME.has(opcode) || isAskedByKernel(request)) return undefined;
+    if (!ASKED_BY_NAME.has(opcode) || isAskedByKernel(request)) return undefined;
     const node = this.#nodes.get(nodeid);
     if (node === undefined || node.refused.has(pid)) return undefined;
     // Of open files the kernel asks without a name, and looks nothing up again.

@@ -112,8 +112,10 @@ export class Session {
   handle(request: Request, reply: Reply): boolean {
     reply.start(request);
     try {
-      const telling = this.misplaced.refuse(request, (nodeid) => this.#isOpen(nodeid));
-      if (telling !== undefined) return this.#lookAgain(request, reply, telling);
+      if (!this.misplaced.isEmpty) {
+        const telling = this.misplaced.refuse(request, (nodeid) => this.#isOpen(nodeid));
+        if (telling !== undefined) return this.#lookAgain(request, reply, telling);
+      }
       const handler = handlerOf(request.opcode);
       if (handler !== undefined) return handler(this, request, reply);
       reply.error(Errno.ENOSYS);
