@@ -1,14 +1,13 @@
 /** Tells what happens as one JSON object a line, for a log file or a journal. Must never write a file's content. */
 import { type DestinationStream, destination, pino } from "pino";
+import { isJournal, withPriorities } from "./journal-stream.ts";
 import { packageVersion } from "./module-file.ts";
 import type { Reporter } from "./reporter.ts";
 
 const STDERR = 2;
 
 /** A reporter that writes to standard error, at once. PFS_LOG_LEVEL chooses how much; `info` if it is not set. */
-export function makeLogReporter(
-  stream: DestinationStream = destination({ dest: STDERR, sync: true }),
-): Reporter {
+export function makeLogReporter(stream: DestinationStream = standardError()): Reporter {
   const level = process.env.PFS_LOG_LEVEL || "info";
   const log = pino({ base: { pid: process.pid }, level }, stream);
   return {
@@ -26,4 +25,9 @@ export function makeLogReporter(
     fault: (operation, message) => log.error({ operation }, message),
     stopped: () => log.info("stopped"),
   };
+}
+
+function standardError(): DestinationStream {
+  const stream = destination({ dest: STDERR, sync: true });
+  return isJournal(STDERR) ? withPriorities(stream) : stream;
 }

@@ -2,11 +2,15 @@
 // of life while the owner of the store answers, stopping before anything is taken away.
 
 import assert from "node:assert/strict";
-import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, fstatSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { pino } from "pino";
+import { withPriorities } from "../../daemon/journal-stream.ts";
 import { mountState } from "../../mount/kernel/mount-table.ts";
 import { eventually, execute, LESSON, PFSD, type Place, type Running, SAMPLE, withPlace } from "./harness.ts";
 
@@ -161,3 +165,39 @@ test("service manager: a socket that nobody listens at, or none, is no reason to
       assert.equal(await daemon.exit, 0);
     }
   }));
+
+test("standard error that is the journal is told how grave each line is; any other is not", () =>
+  withPlace(async ({ pfs, top, env, store }) => {
+    await pfs("init", "my-book");
+    for (const isJournal of [true, false]) {
+      const file = join(top, `stderr-${isJournal}`);
+      const fd = openSync(file, "w");
+      const { dev, ino } = fstatSync(fd, { bigint: true });
+      const stream = isJournal ? `${dev}:${ino}` : `${dev}:1`;
+      const daemon = spawn(process.execPath, [PFSD], {
+        env: { ...env, JOURNAL_STREAM: stream },
+        stdio: ["ignore", "ignore", fd],
+      });
+      closeSync(fd);
+      try {
+        const told = async (): Promise<boolean> => (await readFile(file, "utf8")).includes('"started"');
+        await eventually("it has started", told);
+      } finally {
+        daemon.kill("SIGTERM");
+        await once(daemon, "exit");
+      }
+      const lines = (await readFile(file, "utf8")).trimEnd().split("\n");
+      for (const line of lines) assert.match(line, isJournal ? /^<6>\{"level":30,/ : /^\{"level":30,/);
+      assert.ok(lines.some((line) => line.includes(store)));
+    }
+  }));
+
+test("each of pino's levels is one of syslog's", () => {
+  const lines: string[] = [];
+  const log = pino({ level: "trace" }, withPriorities({ write: (line) => void lines.push(line) }));
+  for (const level of ["fatal", "error", "warn", "info", "debug", "trace"] as const) log[level]("x");
+  assert.deepEqual(
+    lines.map((line) => line.slice(0, 3)),
+    ["<2>", "<3>", "<4>", "<6>", "<7>", "<7>"],
+  );
+});
