@@ -103,13 +103,12 @@ function valuesOf(option: Option): Completion {
   return { candidates: [], takesFiles: true };
 }
 
+/** `help`, which commander adds by itself, among them. */
 function commandNames(program: Command): Candidate[] {
-  const { commands } = program;
-  const visible = commands.filter((each) => !(each as Command & { readonly _hidden?: boolean })._hidden);
-  return [
-    ...visible.map((each) => candidate(each.name(), each.summary())),
-    candidate("help", "the same as COMMAND --help"),
-  ];
+  return program
+    .createHelp()
+    .visibleCommands(program)
+    .map((each) => candidate(each.name(), each.summary() || each.description()));
 }
 
 function isFlag({ long, short }: Option, word: string): boolean {

@@ -68,17 +68,9 @@ function run(context: Context, request: ImportRequest): Promise<ImportSummary> {
   });
 }
 
-async function follow(events: AsyncIterable<ImportEvent>): Promise<ImportSummary> {
+function follow(events: AsyncIterable<ImportEvent>): Promise<ImportSummary> {
   const bar = new ProgressBar("Importing");
-  try {
-    for await (const event of events) {
-      if (event.type === "done") return event;
-      bar.update(event.files, event.total_files);
-    }
-  } finally {
-    bar.end();
-  }
-  throw new Error("the import has ended without a summary");
+  return bar.follow(events, ({ files, total_files }) => bar.update(files, total_files));
 }
 
 function show(output: Output, summary: ImportSummary, dir: string): void {

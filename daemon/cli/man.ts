@@ -55,7 +55,11 @@ function manualPage(program: Command): string {
 }
 
 function visible(command: Command): Command[] {
-  return command.commands.filter((each) => !(each as Command & { readonly _hidden?: boolean })._hidden);
+  // Help itself is no page of its own.
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((each) => command.commands.includes(each as Command)) as Command[];
 }
 
 /** With those that it is a command of. */

@@ -45,19 +45,9 @@ export function addPrefetch(program: Command, contextOf: ContextOf): void {
     });
 }
 
-async function follow(events: AsyncIterable<PrefetchEvent>): Promise<PrefetchSummary> {
+function follow(events: AsyncIterable<PrefetchEvent>): Promise<PrefetchSummary> {
   const bar = new ProgressBar("Fetching");
-  try {
-    for await (const event of events) {
-      if (event.type === "done") return event;
-      bar.update(
-        event.blobs,
-        event.total_blobs,
-        `${readableSize(event.bytes)} of ${readableSize(event.total_bytes)}`,
-      );
-    }
-  } finally {
-    bar.end();
-  }
-  throw new Error("the prefetch has ended without a summary");
+  return bar.follow(events, ({ blobs, total_blobs, bytes, total_bytes }) =>
+    bar.update(blobs, total_blobs, `${readableSize(bytes)} of ${readableSize(total_bytes)}`),
+  );
 }

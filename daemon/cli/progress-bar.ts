@@ -27,6 +27,25 @@ export class ProgressBar {
     this.#isDrawn = true;
   }
 
+  /**
+   * Shows what is told of something under way, until it is done; then the bar goes.
+   * @returns the last event, of type `done`. @throws what the events throw
+   */
+  async follow<Event extends { readonly type: string }>(
+    events: AsyncIterable<Event>,
+    show: (event: Exclude<Event, { type: "done" }>) => void,
+  ): Promise<Extract<Event, { type: "done" }>> {
+    try {
+      for await (const event of events) {
+        if (event.type === "done") return event as Extract<Event, { type: "done" }>;
+        show(event as Exclude<Event, { type: "done" }>);
+      }
+    } finally {
+      this.end();
+    }
+    throw new Error(`${this.#label} has ended without an outcome`);
+  }
+
   /** Takes the bar away. */
   end(): void {
     if (this.#isDrawn) process.stderr.write("\r\u001b[K");

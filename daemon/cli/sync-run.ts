@@ -59,22 +59,12 @@ function interrupted(): PfsError {
   });
 }
 
-async function follow(events: AsyncIterable<SyncEvent>, kind: SyncKind): Promise<SyncSummary> {
+function follow(events: AsyncIterable<SyncEvent>, kind: SyncKind): Promise<SyncSummary> {
   const bar = new ProgressBar(kind === "push" ? "Pushing" : "Pulling");
-  try {
-    for await (const event of events) {
-      if (event.type === "done") return event;
-      if (kind === "push")
-        bar.update(
-          event.sent_blobs + event.pushed_rows,
-          event.total_blobs + event.total_rows,
-          sizesOf(event),
-        );
-    }
-  } finally {
-    bar.end();
-  }
-  throw new Error("the sync has ended without a summary");
+  return bar.follow(events, (event) => {
+    const { sent_blobs, pushed_rows, total_blobs, total_rows } = event;
+    if (kind === "push") bar.update(sent_blobs + pushed_rows, total_blobs + total_rows, sizesOf(event));
+  });
 }
 
 function sizesOf({ sent_bytes, total_bytes }: { sent_bytes: number; total_bytes: number }): string {
