@@ -28,7 +28,7 @@ export interface ConfigStatus {
 }
 
 export interface ConfigurationOptions {
-  readonly daemon: Pick<Daemon, "host" | "mounts" | "mount" | "owner" | "reader" | "syncer">;
+  readonly daemon: Pick<Daemon, "host" | "mounts" | "mount" | "owner" | "reader" | "syncer" | "cache">;
   readonly place: ConfigPlace;
   /** What holds until the file is read again; undefined: there is none. */
   readonly config: Config | undefined;
@@ -84,6 +84,11 @@ export class Configuration {
   /** What other Unix users may mount now. */
   accessRules(): readonly AccessRule[] {
     return this.#config?.access?.rules ?? [];
+  }
+
+  /** How many bytes of blobs the store is to keep at the most; undefined: all of them. */
+  cacheLimitBytes(): number | undefined {
+    return this.#config?.cacheLimitBytes;
   }
 
   /** Whether the file says that a book is shared. */
@@ -152,6 +157,7 @@ export class Configuration {
   }
 
   async #apply(): Promise<void> {
+    this.#options.daemon.cache.soon();
     const { books = [], mounts = [], remotes = [], agent } = this.#config ?? {};
     const failures: string[] = [];
     const attempt = async (what: string, action: () => Promise<void>): Promise<void> => {

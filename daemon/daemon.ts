@@ -11,6 +11,7 @@ import type { HttpAddress } from "../schema/http-address.ts";
 import type { BookId } from "../schema/ids.ts";
 import { openAccessSocket } from "./access-socket.ts";
 import { ArchiveMeter } from "./archive-meter.ts";
+import { CacheKeeper, type CacheStatus } from "./cache-keeper.ts";
 import { CheckpointHost } from "./checkpoint-host.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { type ConfigStatus, Configuration, type ConfigurationOptions } from "./configuration.ts";
@@ -62,6 +63,8 @@ export interface DaemonStatus {
   readonly config: ConfigStatus | null;
   /** Of the books that are shared. */
   readonly sync: readonly SyncStatus[];
+  /** How much of what is shared is kept here; null where no limit is set. */
+  readonly cache: CacheStatus | null;
 }
 
 export interface StopOptions {
@@ -94,6 +97,7 @@ export class Daemon {
   readonly owner: StoreOwner;
   readonly remoteCounters = new RemoteCounters();
   readonly syncer: Syncer;
+  readonly cache: CacheKeeper;
   readonly monitorPages: readonly MonitorPage[];
   readonly #metrics: Metrics;
   readonly #watchers: WatcherTouch;
@@ -197,6 +201,13 @@ export class Daemon {
       counters: this.remoteCounters,
       onFailure: (bookId, message) => parts.reporter.fault(`sync of ${bookId}`, message),
     });
+    this.cache = new CacheKeeper({
+      reader: this.reader,
+      host: this.host,
+      syncer: this.syncer,
+      limitBytes: () => this.#configuration?.cacheLimitBytes(),
+      onFault: (message) => parts.reporter.fault("cache", message),
+    });
     this.#metrics = new Metrics(this);
     this.monitorPages = monitorPages(this.#metrics, new HealthChecks(this));
   }
@@ -216,6 +227,7 @@ export class Daemon {
       http: this.#http?.address ?? null,
       config: this.#configuration?.status() ?? null,
       sync: this.syncer.status(),
+      cache: this.cache.status(),
     };
   }
 
@@ -288,6 +300,7 @@ export class Daemon {
     await attempt("control socket", () => this.#control?.refuseMore());
     await attempt("socket for other users", () => this.#access?.close());
     await attempt("configuration", () => this.#configuration?.close());
+    await attempt("cache", () => this.cache.close());
     await attempt("sync", () => this.syncer.close());
     await attempt("sync", () => this.#watchers.idle());
     // What is being mounted is a mount, too, before anybody knows of it.

@@ -5,18 +5,17 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { findGarbage, type Garbage } from "../lib/garbage.ts";
 import { StoreReader } from "../lib/reader.ts";
-import { type ErrorReport, reportOf } from "./error-report.ts";
+import { reportOf } from "./error-report.ts";
+import type { ThreadAnswer } from "./thread-answer.ts";
 
-export type GarbageReport = { readonly garbage: Garbage } | { readonly error: ErrorReport };
-
-function tell(report: GarbageReport): void {
-  parentPort?.postMessage(report);
+function tell(answer: ThreadAnswer<Garbage>): void {
+  parentPort?.postMessage(answer);
 }
 
 async function main(storeDirectory: string): Promise<void> {
   const reader = StoreReader.openBeside(storeDirectory);
   try {
-    tell({ garbage: await findGarbage(reader) });
+    tell({ answer: await findGarbage(reader) });
   } finally {
     reader.close();
   }

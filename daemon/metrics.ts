@@ -21,7 +21,7 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
-    const { host, mounts, archives, lastVerify, remoteCounters } = this.#daemon;
+    const { host, mounts, archives, lastVerify, remoteCounters, cache } = this.#daemon;
     const [thread, store, process, registry] = await Promise.all([
       host.call("metrics", {}),
       this.#store.families(),
@@ -43,6 +43,7 @@ export class Metrics {
       ...lastVerify.families(),
       ...archives.families(),
       ...remoteCounters.families(),
+      ...cache.families(),
       ...process,
     ];
     return registry.aggregate([families]).metrics();

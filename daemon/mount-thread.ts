@@ -3,6 +3,7 @@
  * thread asks. Synchronous: must never await, nor touch a mount of its own.
  */
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
+import { evictBlobs } from "../lib/cache/evict-blobs.ts";
 import { collectGarbage } from "../lib/collect-garbage.ts";
 import { Doorbell } from "../lib/doorbell.ts";
 import { importBatch } from "../lib/import.ts";
@@ -147,6 +148,8 @@ class MountThread {
     resolveConflict: ({ id, choice, actor }) => this.#library.resolveConflict(id, choice, actorFrom(actor)),
     collectGarbage: (garbage) => collectGarbage(this.#library, garbage),
     shareBook: ({ bookId, remote, isClone }) => this.#library.shareBook(bookId, remote, isClone) as undefined,
+    saveBlobUses: () => this.#library.blobs.uses.save(),
+    evictBlobs: (eviction) => evictBlobs(this.#library, eviction),
     unshareBook: ({ bookId }) => this.#library.unshareBook(bookId) as undefined,
     followRemote: ({ bookId, page }) => {
       this.#worktree(bookId);

@@ -41,8 +41,7 @@ export class Syncer {
   constructor(options: SyncerOptions) {
     this.#options = options;
     const { reader, owner } = options;
-    const blobsOf = async (bookId: BookId): Promise<RemoteBlobs> =>
-      (await this.book(bookId).sync.remote()).blobs;
+    const blobsOf = (bookId: BookId): Promise<RemoteBlobs> => this.blobsOf(bookId);
     this.fetcher = new RemoteFetcher({ reader, owner, blobsOf, signal: () => this.#abort.signal });
     this.#openings = new RemoteFetcher({
       reader,
@@ -90,6 +89,11 @@ export class Syncer {
   /** Something was done in these books. */
   changed(books: readonly BookId[]): void {
     for (const bookId of books) this.#books.get(bookId)?.changed();
+  }
+
+  /** The blobs of a shared book's remote. @throws as BookSync.remote */
+  async blobsOf(bookId: BookId): Promise<RemoteBlobs> {
+    return (await this.book(bookId).sync.remote()).blobs;
   }
 
   /** Brings a blob that somebody waits for who opens a file. Never fails. */

@@ -4,6 +4,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { BookWishes } from "../lib/book.ts";
+import type { Evicted, Eviction } from "../lib/cache/evict-blobs.ts";
 import type { Collected } from "../lib/collect-garbage.ts";
 import type { ConflictChoice } from "../lib/conflict-table.ts";
 import type { Errand, ErrandOutcome } from "../lib/errands.ts";
@@ -185,6 +186,9 @@ export interface ThreadCalls {
     input: { bookId: BookId; remote: RemoteOfBook; isClone?: boolean | undefined };
     output: undefined;
   };
+  /** Saves a part of when blobs were used; answers how many are left. */
+  saveBlobUses: { input: object; output: number };
+  evictBlobs: { input: Eviction; output: Evicted };
   unshareBook: { input: { bookId: BookId }; output: undefined };
   followRemote: { input: { bookId: BookId; page: SharedPage }; output: FollowOutcome };
   followSnapshot: { input: { bookId: BookId; page: SnapshotPage }; output: SnapshotCounts };

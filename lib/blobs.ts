@@ -20,6 +20,7 @@ import type { Statement } from "better-sqlite3";
 import { isErrorCode, PfsError } from "../schema/errors.ts";
 import type { BlobHash } from "../schema/ids.ts";
 import { absentBytes, isOnRemote } from "./absent-bytes.ts";
+import { BlobUses } from "./cache/blob-uses.ts";
 import { openForPrograms } from "./descriptor-limit.ts";
 import { Deferred, ERRAND_MIN_BYTES } from "./errands.ts";
 import { fingerprintOf } from "./fingerprint.ts";
@@ -45,6 +46,8 @@ export interface OpenObject {
 }
 
 export class Blobs {
+  /** When blobs were used, where some of them may be evicted. */
+  readonly uses: BlobUses;
   readonly #store: Store;
   readonly #objects: string;
   readonly #drafts: string;
@@ -53,6 +56,7 @@ export class Blobs {
   readonly #mend: Statement<unknown[]>;
   readonly #exists: Statement<[string], { size: number }>;
   readonly #delete: Statement<[string], { isLarge: number }>;
+  readonly #forgetUse: Statement<[string]>;
   /** Large blobs whose bytes were seen to be right, with what the file looked like then. */
   readonly #verified = new Map<BlobHash, string>();
   /** Why blobs could not be fetched, for whoever asked for that and asks again. */
@@ -61,6 +65,7 @@ export class Blobs {
 
   constructor(store: Store) {
     this.#store = store;
+    this.uses = new BlobUses(store);
     this.#objects = join(store.directory, "objects");
     this.#drafts = join(store.directory, "drafts");
     this.#insert = store.database.prepare(
@@ -70,6 +75,7 @@ export class Blobs {
     this.#mend = store.database.prepare("UPDATE blob SET size = ?, data = ? WHERE sha256 = ?");
     this.#mayLack = store.database.prepare("SELECT 1 FROM remote LIMIT 1").get() !== undefined;
     this.#exists = store.database.prepare("SELECT size FROM blob WHERE sha256 = ?");
+    this.#forgetUse = store.database.prepare("DELETE FROM blob_use WHERE sha256 = ?");
     this.#delete = store.database.prepare(
       "DELETE FROM blob WHERE sha256 = ? RETURNING data IS NULL AS isLarge",
     );
@@ -77,6 +83,7 @@ export class Blobs {
 
   /** Stores small bytes under their hash. Only within a transaction. */
   putInline(blobHash: BlobHash, bytes: Uint8Array): void {
+    this.#noteUse(blobHash);
     this.#store.noteInline(bytes.byteLength);
     if (this.#insert.run(blobHash, bytes.byteLength, bytes).changes === 0) this.#mendInline(blobHash, bytes);
     passStep("blob.stored");
@@ -88,6 +95,7 @@ export class Blobs {
    * be written any more.
    */
   adoptFile(blobHash: BlobHash, path: string, fd: number, sizeBytes: number): void {
+    this.#noteUse(blobHash);
     this.#store.afterCommit(() => {
       unlinkSync(path);
       passStep("object.settled");
@@ -113,6 +121,7 @@ export class Blobs {
 
   /** To be called before a blob is read by whoever can come back. @throws Deferred where its bytes must be fetched first */
   deferFetching(blobHash: BlobHash): void {
+    this.#noteUse(blobHash);
     if (!this.#mayLack || this.has(blobHash) || !isOnRemote(this.#store.database, blobHash)) return;
     const error = this.#unfetched.get(blobHash);
     this.#unfetched.delete(blobHash);
@@ -151,6 +160,7 @@ export class Blobs {
    * @throws PfsError CORRUPT when they are missing or do not hash to their name; UNAVAILABLE: they are on the remote only
    */
   readInline(blobHash: BlobHash, path: string): Buffer | undefined {
+    this.#noteUse(blobHash);
     const row = this.#select.get(blobHash);
     if (row === undefined) throw absentBytes(this.#store.database, blobHash, path);
     if (row.data === null) return undefined;
@@ -165,6 +175,7 @@ export class Blobs {
    * @throws PfsError CORRUPT; Deferred, if `mayDefer`, where the verifying takes long
    */
   openObject(blobHash: BlobHash, path: string, mayDefer = false): OpenObject {
+    this.#noteUse(blobHash);
     let fd: number;
     try {
       fd = openForPrograms(this.objectPath(blobHash), "r");
@@ -192,6 +203,7 @@ export class Blobs {
    * then a note in drafts/ says that it may have no row, as for one that is on its way in.
    */
   remove(blobHash: BlobHash): void {
+    this.#forgetUse.run(blobHash);
     if (this.#delete.get(blobHash)?.isLarge !== 1) return;
     const note = this.#notePath(blobHash);
     this.#store.afterCommit(() => {
@@ -219,6 +231,11 @@ export class Blobs {
   /** Where a large blob's bytes are. */
   objectPath(blobHash: BlobHash): string {
     return objectPath(this.#store, blobHash);
+  }
+
+  /** Where nothing is shared nothing is evicted. */
+  #noteUse(blobHash: BlobHash): void {
+    if (this.#mayLack) this.uses.note(blobHash);
   }
 
   #notePath(blobHash: BlobHash): string {

@@ -221,6 +221,7 @@ export class Library {
       worktree.settle(0);
       worktree.settleRefusals(0);
     }
+    while (this.blobs.uses.save() > 0);
     const head = { seq: this.log.seq, entryHash: this.log.head };
     const { database, directory } = this.store;
     const isNew = isNewHead(database, directory, head);

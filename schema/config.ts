@@ -19,6 +19,8 @@ export interface Config {
   readonly agent: AgentName | undefined;
   /** Where metrics and health are served. */
   readonly http: HttpAddress | undefined;
+  /** How many bytes of blobs the store is to keep at the most; what remotes have goes then. Undefined: all of them. */
+  readonly cacheLimitBytes: number | undefined;
   readonly books: readonly ConfiguredBook[];
   readonly mounts: readonly ConfiguredMount[];
   /** Who else of this machine may mount; undefined: nobody. */
@@ -51,6 +53,7 @@ export interface ConfiguredMount {
 }
 
 const OBJECT = "must be an object in braces";
+const BYTES = "must be a number of bytes, without quotes";
 const LIST = "must be a list in brackets";
 
 const shapes = lazily((z) => {
@@ -77,6 +80,7 @@ const shapes = lazily((z) => {
     parseProfile(given);
     return given;
   });
+  const bytes = z.number(BYTES).int(BYTES).nonnegative(BYTES).max(Number.MAX_SAFE_INTEGER, BYTES);
   const someOf = <Value>(value: z.ZodType<Value>) => z.array(value, LIST).min(1, "must name one at least");
   const rule = z.strictObject(
     {
@@ -101,6 +105,7 @@ const shapes = lazily((z) => {
     {
       ...defaults.shape,
       http: parsed(text, parseHttpAddress).optional(),
+      cache_limit: bytes.optional(),
       books: z.array(z.strictObject({ book, schema }, OBJECT), LIST).default([]),
       mounts: z.array(z.strictObject({ book, directory, options }, OBJECT), LIST).default([]),
       remotes: z.array(z.strictObject({ book, log: url.optional(), blobs: url }, OBJECT), LIST).default([]),
@@ -112,14 +117,23 @@ const shapes = lazily((z) => {
 });
 
 const KNOWN_KEYS =
-  "store, agent, http, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
+  "store, agent, http, cache_limit, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
 
 /**
  * @param source the file, for the message
  * @throws PfsError USAGE naming the key, what it is and what it should be
  */
 export function parseConfig(json: string, source: string): Config {
-  const { store, agent, http, books, mounts, remotes, access } = check(shapes().whole, json, source);
+  const {
+    store,
+    agent,
+    http,
+    cache_limit: cacheLimitBytes,
+    books,
+    mounts,
+    remotes,
+    access,
+  } = check(shapes().whole, json, source);
   const twice = firstTwice(mounts.map(({ directory }) => directory.replace(/\/+$/, "")));
   if (twice !== undefined) throw refused(source, `mounts two books on ${quote(twice)}`);
   const madeTwice = firstTwice(books.map(({ book }) => book));
@@ -130,6 +144,7 @@ export function parseConfig(json: string, source: string): Config {
     store,
     agent,
     http,
+    cacheLimitBytes,
     books: books.map(({ book, schema: profileJson }) => ({ bookId: book, profileJson })),
     mounts: mounts.map(({ book, directory, options }) => ({ bookId: book, directory, options })),
     remotes: remotes.map(({ book, log, blobs }) => ({

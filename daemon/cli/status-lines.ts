@@ -3,6 +3,7 @@ import { readLog } from "../../lib/history.ts";
 import { StoreReader } from "../../lib/reader.ts";
 import { PfsError } from "../../schema/errors.ts";
 import type { LogRow } from "../../schema/log-row.ts";
+import type { CacheStatus } from "../cache-keeper.ts";
 import type { DaemonStatus } from "../daemon.ts";
 import type { Health } from "../health.ts";
 import { type SyncStatus, stillStatus } from "../sync-status.ts";
@@ -55,6 +56,7 @@ function lookWithout(store: string, changes: number): Omit<Seen, "health"> {
     http: null,
     config: null,
     sync: [],
+    cache: null,
   };
   const seen = withReader(store, (reader): Omit<Seen, "health"> => {
     const { seq, entryHash } = reader.head();
@@ -104,7 +106,8 @@ export function statusLines({ status, health, changes }: Seen, nowMs: number): C
 }
 
 function overviewOf(status: Status, health: Health | undefined): Cell[][] {
-  const { store, pid, version, started_at, seq, drafts, conflicts, mounts, http, config, sync } = status;
+  const { store, pid, version, started_at, seq, drafts, conflicts, mounts, http, config, sync, cache } =
+    status;
   const daemon =
     pid === null
       ? styled("yellow", "none runs")
@@ -124,8 +127,15 @@ function overviewOf(status: Status, health: Health | undefined): Cell[][] {
     rows.push(["config", config.file]);
   for (const problem of config?.problems ?? []) rows.push(["problem", styled("red", problem)]);
   for (const each of sync) rows.push(["sync", syncCell(each)]);
+  if (cache !== null) rows.push(["cache", cacheCell(cache)]);
   if (pid !== null) rows.push(["mounts", mounts.length === 0 ? "none" : `${mounts.length}`]);
   return rows;
+}
+
+function cacheCell({ bytes, limit_bytes, problem }: CacheStatus): Cell {
+  const here = bytes === null ? "not counted yet" : `${readableSize(bytes)} of blobs here`;
+  const told = `${here}, limit ${readableSize(limit_bytes)}`;
+  return problem === null ? told : styled("yellow", `${told}. ${problem}`);
 }
 
 /** How a book is shared, what waits, what went wrong and what is done about it. */

@@ -170,6 +170,7 @@ test("status, ls, log and verify with --json have the fields that scripts rely o
     const expectations = async (pid: number | null): Promise<void> => {
       const now = await status();
       assert.deepEqual(Object.keys(now).sort(), [
+        "cache",
         "config",
         "conflicts",
         "drafts",

@@ -1,13 +1,23 @@
 // The operations in the midst of which a fault is set, each with what must be there before it. Must never fail by itself.
 
 import { hash } from "node:crypto";
+import { nowSeconds } from "../../lib/cache/blob-uses.ts";
+import { evictBlobs } from "../../lib/cache/evict-blobs.ts";
 import { collectGarbage } from "../../lib/collect-garbage.ts";
 import { importBatch } from "../../lib/import.ts";
 import { fromNanoseconds } from "../../lib/time.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type BlobHash, parseUserId } from "../../schema/ids.ts";
 import { parseTreePath } from "../../schema/paths.ts";
-import { ALICE, actorNamed, type BookFixture, contentOf, EXCHANGE, layerOf } from "../lib/book-fixture.ts";
+import {
+  ALICE,
+  actorNamed,
+  BOOK,
+  type BookFixture,
+  contentOf,
+  EXCHANGE,
+  layerOf,
+} from "../lib/book-fixture.ts";
 
 /** Prepares a book and answers the operation under test, which can be tried again, and what ends it all. */
 export type Scenario = (book: BookFixture) => { readonly act: () => void; readonly end?: () => void };
@@ -86,6 +96,29 @@ function collecting(bytes: Buffer): Scenario {
   };
 }
 
+/** An older version is evicted, as a remote has it. */
+function evicting(bytes: Buffer): Scenario {
+  return (book) => {
+    book.write("x", bytes);
+    book.write("x", OLD);
+    const { library } = book;
+    const evicted = hash("sha256", bytes) as BlobHash;
+    library.shareBook(BOOK, { logUrl: "test:", blobsUrl: "test:", remoteId: "0".repeat(32) });
+    const rows = Array.from({ length: library.log.seq }, (_, index) => index + 1);
+    library.noteShared(
+      BOOK,
+      rows.map((seq) => ({ seq, sharedSeq: seq })),
+      [evicted],
+    );
+    const eviction = { seq: library.log.seq, hashes: [evicted], usedBefore: nowSeconds() + 3600 };
+    return {
+      act() {
+        if (evictBlobs(library, eviction).blobs !== 1) throw new Error("nothing was evicted");
+      },
+    };
+  };
+}
+
 export const scenarios: Readonly<Record<string, Scenario>> = {
   "a create, small": saving(SMALL, undefined),
   "a create, large": saving(LARGE, undefined),
@@ -95,6 +128,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "a refused save, large": refusing(LARGE),
   "the removal of a blob that nobody needs, small": collecting(SMALL),
   "the removal of a blob that nobody needs, large": collecting(LARGE),
+  "an eviction, small": evicting(SMALL),
+  "an eviction, large": evicting(LARGE),
   "an update, large to small": saving(SMALL, LARGE),
   "a rename-over from scratch, small": renamingOver(SMALL),
   "a rename-over from scratch, large": renamingOver(LARGE),

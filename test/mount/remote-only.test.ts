@@ -161,3 +161,23 @@ test("a process that is gone waits for no target and no bytes: EINTR, and nothin
     assert.deepEqual([mount.lateAnswers.length, book.library.log.seq], [0, seq]);
   });
 });
+
+test("renaming within the book needs no bytes; to a name of scratch it does: EIO, and nothing was done, until the file was opened", () => {
+  withTestBook((book) => {
+    const mount = book.mount();
+    const bytes = Buffer.from("some bytes");
+    mount.save(ROOT, "lesson", bytes.toString());
+    takeAway(book, bytes);
+    const rename = (name: string, to: string): number =>
+      mount.ask("RENAME", ROOT, { u64: 1 }, { text: name }, { text: to }).errno;
+    assert.equal(rename("lesson", "moved"), 0);
+    const { seq } = book.library.log;
+    assert.equal(rename("moved", "moved~"), Errno.EIO);
+    assert.equal(book.library.log.seq, seq);
+    assert.equal(mount.send("OPEN", mount.lookup(ROOT, "moved"), { u32: 0 }, { u32: 0 }), undefined);
+    fetch(book, bytes);
+    assert.equal(late(mount, mount.lastUnique).errno, 0);
+    assert.equal(rename("moved", "moved~"), 0);
+    assert.deepEqual(book.faults, []);
+  });
+});

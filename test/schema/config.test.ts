@@ -25,6 +25,7 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
       store: "/srv/store",
       agent: "ci",
       http: "9130",
+      cache_limit: 20_000_000_000,
       books: [{ book: "my-book", schema: "docusaurus" }],
       mounts: [
         { book: "my-book", directory: "/srv/book" },
@@ -33,7 +34,12 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
     }),
     FILE,
   );
-  assert.deepEqual(rest, { store: "/srv/store", agent: "ci", http: { host: "127.0.0.1", port: 9130 } });
+  assert.deepEqual(rest, {
+    store: "/srv/store",
+    agent: "ci",
+    http: { host: "127.0.0.1", port: 9130 },
+    cacheLimitBytes: 20_000_000_000,
+  });
   assert.deepEqual([remotes, access], [[], undefined]);
   assert.deepEqual(books, [{ bookId: "my-book", profileJson: "docusaurus" }]);
   assert.deepEqual(
@@ -52,6 +58,7 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
     store: undefined,
     agent: undefined,
     http: undefined,
+    cacheLimitBytes: undefined,
     books: [],
     mounts: [],
     remotes: [],
@@ -122,6 +129,9 @@ test("what is wrong in a configuration is said with the key, what it is and what
       { agent: "system" },
       'agent is not valid: "system" is not an agent: every change needs one who answers for it.',
     ],
+    [{ cache_limit: "10 GB" }, "cache_limit must be a number of bytes, without quotes."],
+    [{ cache_limit: -1 }, "cache_limit must be a number of bytes, without quotes."],
+    [{ cache_limit: 0.5 }, "cache_limit must be a number of bytes, without quotes."],
     [{ http: "a:b" }, 'http is not valid: "a:b" is no address to listen on.'],
     [{ mounts: {} }, "mounts must be a list in brackets."],
     [{ mounts: [3] }, "mounts[0] must be an object in braces."],

@@ -1,0 +1,65 @@
+/**
+ * Owns removing bytes from a store that a remote has, a few blobs at a time, so that nobody who saves waits long. What was
+ * evicted is fetched again when it is needed. Must never believe that what nobody needed a moment ago still is.
+ */
+import type { BlobHash } from "../../schema/ids.ts";
+import { isOnRemote } from "../absent-bytes.ts";
+import type { Library } from "../library.ts";
+
+/** Some of what was found to be evictable, of which a remote has just said that it has it. Plain data. */
+export interface Eviction {
+  /** As of Evictable. */
+  readonly seq: number;
+  readonly hashes: readonly BlobHash[];
+  /** As of EvictableQuery. */
+  readonly usedBefore: number;
+}
+
+/** What was removed. */
+export interface Evicted {
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** Evicts, in one transaction, what nobody has come to need. */
+export function evictBlobs(library: Library, { seq, hashes, usedBefore }: Eviction): Evicted {
+  const { store, blobs } = library;
+  return store.transaction(() => {
+    const kept = new Set([...neededSince(library, seq), ...openHashes(library)]);
+    const evicted = { blobs: 0, bytes: 0 };
+    for (const hash of hashes) {
+      const sizeBytes = blobs.sizeOf(hash);
+      if (sizeBytes === undefined || kept.has(hash) || blobs.uses.isSince(hash, usedBefore)) continue;
+      if (!isOnRemote(store.database, hash)) continue;
+      blobs.remove(hash);
+      evicted.blobs++;
+      evicted.bytes += sizeBytes;
+    }
+    return evicted;
+  });
+}
+
+/** What rows after a position of the log name, and conflicts that are open. Each new journal row is a row of the log. */
+function neededSince({ store }: Library, seq: number): BlobHash[] {
+  return store.database
+    .prepare<unknown[], BlobHash>(
+      `SELECT new_hash FROM audit_log WHERE seq > :seq AND new_hash IS NOT NULL
+       UNION SELECT prev_hash FROM audit_log WHERE seq > :seq AND prev_hash IS NOT NULL
+       UNION SELECT mine FROM conflict WHERE ended IS NULL
+       UNION SELECT base FROM conflict WHERE ended IS NULL AND base IS NOT NULL
+       UNION SELECT theirs FROM conflict WHERE ended IS NULL AND theirs IS NOT NULL`,
+    )
+    .pluck()
+    .all({ seq });
+}
+
+/** The versions that open files began with, drafts too, and those that their paths have now, which a save may have to be merged with. */
+function openHashes(library: Library): BlobHash[] {
+  const current = library.store.database
+    .prepare<unknown[], BlobHash>("SELECT sha256 FROM file_journal WHERE file_id = ?")
+    .pluck();
+  return library
+    .openWorktrees()
+    .flatMap(({ tree }) => [...tree.openFiles.values()])
+    .flatMap(({ hash, fileId }) => [...(hash === null ? [] : [hash]), ...current.all(fileId)]);
+}
