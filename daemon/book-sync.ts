@@ -3,6 +3,7 @@
  * decide when: that is the daemon's, or a command's.
  */
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { HeadSigner } from "../lib/head-signer.ts";
 import { measureOutbox, type OutboxSize } from "../lib/outbox.ts";
 import type { StoreReader } from "../lib/reader.ts";
@@ -13,11 +14,13 @@ import type { RemoteLog } from "../lib/remote/remote-log.ts";
 import type { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import type { RetryOptions } from "../lib/remote/with-retry.ts";
 import { findRemote, type RemoteState } from "../lib/shared-rows.ts";
+import type { ChangeToShare } from "../lib/strict-change.ts";
 import { absentBlobs, type Prefetched, prefetch } from "../lib/sync/prefetch.ts";
 import { type PublishOutcome, publish } from "../lib/sync/publish.ts";
 import { pull } from "../lib/sync/pull.ts";
 import { type Pushed, push } from "../lib/sync/push.ts";
 import { SentNotes } from "../lib/sync/sent-notes.ts";
+import { type SharedFirst, shareFirst } from "../lib/sync/share-first.ts";
 import type { SyncParts, SyncStep } from "../lib/sync/sync-parts.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { BookId } from "../schema/ids.ts";
@@ -136,6 +139,18 @@ export class BookSync {
     return turn;
   }
 
+  /**
+   * Gives the shared log a change that is in no log yet, once it has all that waits here. Whoever asks is answered before
+   * anything else is synced: what comes of it is in the store by then.
+   * @param signal nothing is sent after it
+   * @throws as {@link run}
+   */
+  share(change: ChangeToShare, signal: AbortSignal): Promise<SharedFirst> {
+    const done = this.#turn.then(() => this.#share(change, signal));
+    this.#turn = done.catch(() => undefined).then(() => setImmediate());
+    return done;
+  }
+
   /** Makes the published copies what the shared log says. @throws as publish of lib/sync/; STORE_DAMAGED as {@link run} */
   publish(signal?: AbortSignal): Promise<PublishOutcome> {
     const turn = this.#publishTurn.then(() => this.#publish(signal));
@@ -171,15 +186,24 @@ export class BookSync {
     signal: AbortSignal | undefined,
     onProgress: ((step: SyncStep) => void) | undefined,
   ): Promise<Pushed> {
+    const parts = await this.#parts(signal, onProgress);
+    await this.#options.owner.settle(this.bookId);
+    return kind === "push" ? await push(parts) : { pushed: 0, pulled: await pull(parts) };
+  }
+
+  async #share(change: ChangeToShare, signal: AbortSignal): Promise<SharedFirst> {
+    signal.throwIfAborted();
+    return await shareFirst(await this.#parts(signal), change);
+  }
+
+  async #parts(signal: AbortSignal | undefined, onProgress?: (step: SyncStep) => void): Promise<SyncParts> {
     const { owner, reader } = this.#options;
     const { log, blobs } = await this.remote();
     await this.#recognize(log);
-    await owner.settle(this.bookId);
     const { bookId } = this;
     const { storeId } = this.#signer;
     const sent = new SentNotes(join(reader.directory, UPLOADS), bookId);
-    const parts: SyncParts = { bookId, storeId, log, blobs, reader, owner, sent, signal, onProgress };
-    return kind === "push" ? await push(parts) : { pushed: 0, pulled: await pull(parts) };
+    return { bookId, storeId, log, blobs, reader, owner, sent, signal, onProgress };
   }
 
   async #publish(signal: AbortSignal | undefined): Promise<PublishOutcome> {

@@ -3,7 +3,7 @@
  * root of a process that serves a store; must never hold what the store holds.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FetchOutcome } from "../lib/errands.ts";
+import type { FetchOutcome, ShareOutcome } from "../lib/errands.ts";
 import { StoreReader } from "../lib/reader.ts";
 import { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import { PfsError } from "../schema/errors.ts";
@@ -83,9 +83,10 @@ const STOP_RETRY_MS = 250;
 /** How long a lazily unmounted mount may go on before its users lose it. */
 const LAZY_END_MS = 500;
 
-const NOT_YET: FetchOutcome = {
+const NOT_YET = {
+  type: "failed",
   failure: { code: "UNAVAILABLE", message: "The daemon is just starting.", hint: undefined },
-};
+} as const satisfies FetchOutcome & ShareOutcome;
 
 export class Daemon {
   readonly storeDirectory: string;
@@ -141,6 +142,7 @@ export class Daemon {
         onRow: (row) => reporter.row(row),
         onFetch: async (hash) => daemon?.syncer.fetchForOpening(hash) ?? NOT_YET,
         fetcher: () => daemon?.syncer.fetcher,
+        onShare: async (change) => daemon?.syncer.share(change) ?? NOT_YET,
         onChanged: (books) => daemon?.syncer.changed(books),
         onRefusal: (bookId, refusal) => reporter.refusal(bookId, refusal),
         onFault: (operation, message) => reporter.fault(operation, message),
@@ -257,6 +259,7 @@ export class Daemon {
   /** Mounts a book and tells so. @throws as MountRegistry.mount */
   async mount(request: Parameters<MountRegistry["mount"]>[0]): Promise<MountDescription> {
     if (this.#stopping !== undefined) throw new PfsError("DAEMON_UNREACHABLE", "The daemon is stopping.");
+    if (request.sync === "strict" && !request.readOnly) this.syncer.book(request.bookId);
     const description = await this.mounts.mount(request);
     this.#reporter.mounted(description);
     return description;

@@ -5,8 +5,9 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import type { BlobFetcher } from "../lib/blob-fetcher.ts";
 import { Doorbell } from "../lib/doorbell.ts";
-import type { Errand, ErrandOutcome, FetchOutcome } from "../lib/errands.ts";
+import type { Errand, ErrandOutcome, FetchOutcome, ShareOutcome } from "../lib/errands.ts";
 import { runErrand } from "../lib/run-errand.ts";
+import type { ChangeToShare } from "../lib/strict-change.ts";
 import type { Refusal } from "../lib/worktree/refusals.ts";
 import type { Notification } from "../mount/kernel-link.ts";
 import { PfsError } from "../schema/errors.ts";
@@ -37,6 +38,8 @@ export interface MountHostEvents {
   onFetch(hash: BlobHash): Promise<FetchOutcome>;
   /** What brings bytes here that an archive needs and that are on a remote only. */
   fetcher(): BlobFetcher | undefined;
+  /** Somebody waits for the shared log to take a change. Never fails. */
+  onShare(change: ChangeToShare): Promise<ShareOutcome>;
   onRow(row: LogRow): void;
   onChanged(books: readonly BookId[]): void;
   onRefusal(bookId: BookId, refusal: Refusal): void;
@@ -209,6 +212,7 @@ export class MountHost {
   #outcomeOf(errand: Errand): Promise<ErrandOutcome | undefined> {
     if (errand.type === "metrics") return this.#events.onMetrics();
     if (errand.type === "fetch") return this.#events.onFetch(errand.hash);
+    if (errand.type === "share") return this.#events.onShare(errand.change);
     const outcome = runErrand(errand, this.#storeDirectory, {
       signal: this.#errands.signal,
       fetcher: this.#events.fetcher(),

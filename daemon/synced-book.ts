@@ -3,6 +3,8 @@
  * ever more rarely. Must never do a step itself: book-sync.ts does.
  */
 import type { Watch } from "../lib/remote/remote-log.ts";
+import type { ChangeToShare } from "../lib/strict-change.ts";
+import type { SharedFirst } from "../lib/sync/share-first.ts";
 import type { BookId } from "../schema/ids.ts";
 import { BookPublisher } from "./book-publisher.ts";
 import { BookSync, type BookSyncOptions } from "./book-sync.ts";
@@ -47,6 +49,15 @@ export class SyncedBook {
   changed(): void {
     // The next attempt takes it along.
     if (this.#failures === 0 && this.sync.waiting().rows > 0) this.#soon(SETTLE_MS);
+  }
+
+  /** As {@link BookSync.share}; what follows of it is done. */
+  async share(change: ChangeToShare, signal: AbortSignal): Promise<SharedFirst> {
+    const outcome = await this.sync.share(change, signal);
+    if (this.#abort.signal.aborted) return outcome;
+    this.succeeded();
+    this.#publisher.synced(outcome.type === "shared");
+    return outcome;
   }
 
   status(): SyncStatus {

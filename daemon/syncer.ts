@@ -3,14 +3,16 @@
  * remote tells of rows, and tried again when that fails. Must never write but through the store's owner.
  */
 import type { BlobFetcher } from "../lib/blob-fetcher.ts";
-import type { FetchOutcome } from "../lib/errands.ts";
+import type { FetchOutcome, ShareOutcome } from "../lib/errands.ts";
 import { refuseLosing } from "../lib/only-remote.ts";
 import type { StoreReader } from "../lib/reader.ts";
 import type { RemoteBlobs } from "../lib/remote/remote-blobs.ts";
 import type { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import { findRemote, listRemotes } from "../lib/shared-rows.ts";
+import type { ChangeToShare } from "../lib/strict-change.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { BlobHash, BookId } from "../schema/ids.ts";
+import { reportOf } from "./error-report.ts";
 import { RemoteFetcher } from "./remote-fetcher.ts";
 import { removeRemote, type UnsharedBookSummary } from "./shared-books.ts";
 import type { StoreOwner } from "./store-owner.ts";
@@ -27,6 +29,10 @@ export interface SyncerOptions {
 
 /** How long a program that opens a file may be kept waiting for it. */
 const FETCH_PATIENCE_MS = 30_000;
+
+/** How long a program that saves on a strict mount may be kept waiting. */
+const SHARE_PATIENCE_MS = 30_000;
+const TOO_LATE = "It did not answer in half a minute. What was to be saved may still have come there.";
 
 export class Syncer {
   readonly #options: SyncerOptions;
@@ -102,6 +108,24 @@ export class Syncer {
     if (failure === undefined) return "stored";
     const { code, message, hint } = failure;
     return { failure: { code, message, hint } };
+  }
+
+  /** Gives the shared log a change for which somebody waits. Never fails. */
+  async share(change: ChangeToShare): Promise<ShareOutcome> {
+    const patience = AbortSignal.timeout(SHARE_PATIENCE_MS);
+    const signal = AbortSignal.any([this.#abort.signal, patience]);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const giveUp = (): void =>
+      reject(new PfsError("UNAVAILABLE", patience.aborted ? TOO_LATE : "The daemon is stopping."));
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      return await Promise.race([this.book(change.bookId).share(change, signal), late]);
+    } catch (error) {
+      const { code, message, hint } = reportOf(error);
+      return { type: "failed", failure: { code, message, hint } };
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
   }
 
   status(): SyncStatus[] {

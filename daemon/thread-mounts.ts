@@ -170,8 +170,8 @@ function alone(tree: PastTree): SharedByMounts {
   return { siblings: new Set(), seen: new SeenCheck(tree) };
 }
 
-function modeOf({ readOnly, check, userId, deleteMode, at }: ServeInput): MountMode {
-  return { readOnly, check, userId, deleteMode, at };
+function modeOf({ readOnly, check, userId, deleteMode, sync, at }: ServeInput): MountMode {
+  return { readOnly, check, userId, deleteMode, sync, at };
 }
 
 /** A mount as control files show it. */
@@ -182,6 +182,7 @@ function mountOf({
   check,
   userId,
   deleteMode,
+  sync,
   at,
   position,
 }: ServeInput): object {
@@ -192,6 +193,7 @@ function mountOf({
     check,
     user: userId ?? null,
     delete: userId === undefined ? null : deleteMode,
+    sync,
     at: at ?? null,
     position: position?.seq ?? null,
     position_time: position?.time ?? null,

@@ -1,18 +1,26 @@
 /**
  * Owns what can be left to another thread because it takes long: reading a large file from its beginning to its end to hash
  * it, looking through a long log, making an archive of a book; or because only it
- * can be asked: metrics, and bytes that a remote has. Must never do any of it.
+ * can be asked: metrics, bytes that a remote has, and whether it takes a change. Must never do any of it.
  */
 import type { ArchiveScope } from "../schema/archive-scope.ts";
 import type { BlobHash, BookId, Seq, UserId } from "../schema/ids.ts";
 import type { FoundRows, LogSearch } from "./log-search.ts";
+import type { ChangeToShare } from "./strict-change.ts";
 import type { LogCheck } from "./verify.ts";
 
 /** Below it the way to another thread and back is not worth it: some 2 ms of hashing. */
 export const ERRAND_MIN_BYTES = 4 * 1024 * 1024;
 
 /** Can be sent to another thread. */
-export type Errand = HashErrand | SearchErrand | CheckErrand | ArchiveErrand | MetricsErrand | FetchErrand;
+export type Errand =
+  | HashErrand
+  | SearchErrand
+  | CheckErrand
+  | ArchiveErrand
+  | MetricsErrand
+  | FetchErrand
+  | ShareErrand;
 
 /** Hash a whole file. */
 export interface HashErrand {
@@ -55,6 +63,21 @@ export interface FetchErrand {
   readonly hash: BlobHash;
 }
 
+/** Give rows to the shared log that are in no log yet. Each is of one request: none does for another. */
+export interface ShareErrand {
+  readonly type: "share";
+  readonly change: ChangeToShare;
+}
+
+/** What came of sharing rows. */
+export type ShareOutcome =
+  /** The shared log has them, at these positions. */
+  | { readonly type: "shared"; readonly seqs: readonly number[] }
+  /** It has none of them, as others were first; what they did is here now. */
+  | { readonly type: "moved" }
+  /** It may have them or not: then they come as others' do. */
+  | { readonly type: "failed"; readonly failure: ErrandFailure };
+
 /** What came of fetching: the blob is in the store, or why it is not. */
 export type FetchOutcome = "stored" | { readonly failure: ErrandFailure };
 
@@ -83,6 +106,7 @@ interface Outcomes {
   readonly archive: ArchiveOutcome;
   readonly metrics: string;
   readonly fetch: FetchOutcome;
+  readonly share: ShareOutcome;
 }
 
 export type ErrandOutcome = Outcomes[Errand["type"]];

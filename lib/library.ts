@@ -21,6 +21,7 @@ import { refuseLosing } from "./only-remote.ts";
 import { type RemoteOfBook, type SharedPair, SharedRows } from "./shared-rows.ts";
 import type { StagedBytes } from "./staging.ts";
 import { Store, type StoreOptions } from "./store.ts";
+import { StrictGate } from "./strict-gate.ts";
 import { noConflict, type Resolution } from "./worktree/end-conflict.ts";
 import {
   type FollowOutcome,
@@ -40,6 +41,7 @@ export class Library {
   readonly logPages: LogPages;
   readonly books: Books;
   readonly signer: HeadSigner;
+  readonly strict: StrictGate;
   readonly #manifests = new Map<BookId, CurrentManifest>();
   readonly #worktrees = new Map<string, Worktree>();
 
@@ -50,6 +52,7 @@ export class Library {
     this.blobs = new Blobs(store);
     this.log = new Log(store);
     tellSight(store, this.log);
+    this.strict = new StrictGate(store);
     this.logPages = new LogPages(store);
     this.books = new Books(store);
     this.signer = new HeadSigner(store.directory);
@@ -76,8 +79,8 @@ export class Library {
     const key = `${bookId}/${userId}`;
     let worktree = this.#worktrees.get(key);
     if (worktree === undefined) {
-      const { store, blobs, log } = this;
-      const parts = { store, blobs, log, book: this.books.get(bookId) };
+      const { store, blobs, log, strict } = this;
+      const parts = { store, blobs, log, strict, book: this.books.get(bookId) };
       const base = userId === BASE ? undefined : this.worktree(bookId).tree;
       worktree = new Worktree(base === undefined ? parts : { ...parts, base, userId });
       this.#worktrees.set(key, worktree);
@@ -186,16 +189,7 @@ export class Library {
 
   /** Rows of a book's log are in the shared log, and these bytes on the remote. */
   noteShared(bookId: BookId, pairs: readonly SharedPair[], blobs: readonly BlobHash[]): void {
-    this.store.transaction(() => {
-      const shared = this.#sharedRows(bookId);
-      for (const { seq, sharedSeq } of pairs) shared.note(seq, sharedSeq);
-      for (const hash of blobs) shared.noteBlob(hash);
-      // What nobody was in between of needs no pulling.
-      let pulled = shared.position()?.pulledSeq ?? 0;
-      for (const { sharedSeq } of pairs) if (sharedSeq === pulled + 1) pulled = sharedSeq;
-      shared.advancePulled(pulled);
-      shared.advancePushed();
-    });
+    this.store.transaction(() => this.#sharedRows(bookId).notePushed(pairs, blobs));
   }
 
   /** Makes bytes that were fetched blobs. Takes what was staged over, or away. @throws PfsError CORRUPT, FULL */

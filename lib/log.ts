@@ -53,6 +53,7 @@ export class Log {
   readonly counters = new Counters();
   readonly #store: Store;
   readonly #insert: Statement<unknown[]>;
+  readonly #selectAfter: Statement<unknown[], LogRow>;
   readonly #selectVersion: Statement<unknown[], 1>;
   readonly #readHead: Statement<[], { seq: number; entry_hash: string; timestamp: string }>;
   #seq = 0;
@@ -94,6 +95,7 @@ export class Log {
     this.#readHead = store.database.prepare(
       "SELECT seq, entry_hash, timestamp FROM audit_log ORDER BY seq DESC LIMIT 1",
     );
+    this.#selectAfter = store.database.prepare("SELECT * FROM audit_log WHERE seq > ? ORDER BY seq");
     this.#selectVersion = store.database
       .prepare<unknown[], 1>(
         "SELECT 1 FROM audit_log WHERE book_id = ? AND path = ? AND new_hash = ? AND status = 'ok' LIMIT 1",
@@ -105,6 +107,11 @@ export class Log {
   /** Whether a path ever had this version, in any layer. */
   hasVersion(bookId: BookId, path: string, hash: BlobHash): boolean {
     return this.#selectVersion.get(bookId, path, hash) !== undefined;
+  }
+
+  /** Rows after a position, in order. */
+  rowsAfter(seq: number): LogRow[] {
+    return this.#selectAfter.all(seq);
   }
 
   /** Position of the last row; 0 for an empty log. */

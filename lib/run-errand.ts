@@ -13,6 +13,7 @@ import type {
   HashErrand,
   HashOutcome,
   MetricsErrand,
+  ShareErrand,
 } from "./errands.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { PAGE_ROWS } from "./log-pages.ts";
@@ -34,7 +35,7 @@ const CHUNK_BYTES = 1024 * 1024;
  * @throws NodeJS.ErrnoException when it cannot be read or synced; as StoreReader.open; the signal's reason
  */
 export async function runErrand(
-  errand: Exclude<Errand, MetricsErrand | FetchErrand>,
+  errand: Exclude<Errand, MetricsErrand | FetchErrand | ShareErrand>,
   storeDirectory: string,
   { signal, fetcher }: ErrandOptions = {},
 ): Promise<ErrandOutcome | undefined> {

@@ -102,6 +102,7 @@ export class SharedRows {
   readonly #isUnsettled: Statement<unknown[], 1>;
   readonly #lastSynced: Statement<unknown[], LoggedFile & { hash: BlobHash | null }>;
   readonly #own: Statement<unknown[], LogRow>;
+  readonly #notedAs: Statement<unknown[], LogRow>;
   readonly #isSuperseded: Statement<unknown[], 1>;
   readonly #logEnd: Statement<unknown[], number | null>;
 
@@ -149,6 +150,9 @@ export class SharedRows {
        ORDER BY a.seq DESC LIMIT 1`,
     );
     this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");
+    this.#notedAs = database.prepare(
+      "SELECT a.* FROM shared_row s JOIN audit_log a ON a.seq = s.seq WHERE s.book_id = ? AND s.shared_seq = ?",
+    );
     this.#isSuperseded = database
       .prepare<unknown[], 1>(
         `SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM shared_row WHERE seq = ?) AND EXISTS
@@ -205,6 +209,17 @@ export class SharedRows {
     this.#note.run(seq, this.#bookId, sharedSeq);
   }
 
+  /** These rows of the log are in the shared log, and these bytes on the remote. Only within a transaction. */
+  notePushed(pairs: readonly SharedPair[], blobs: readonly BlobHash[]): void {
+    for (const { seq, sharedSeq } of pairs) this.note(seq, sharedSeq);
+    for (const hash of blobs) this.noteBlob(hash);
+    // What nobody was in between of needs no pulling.
+    let pulled = this.position()?.pulledSeq ?? 0;
+    for (const { sharedSeq } of pairs) if (sharedSeq === pulled + 1) pulled = sharedSeq;
+    this.advancePulled(pulled);
+    this.advancePushed();
+  }
+
   /** The remote has these bytes. Only within a transaction. */
   noteBlob(hash: BlobHash): void {
     this.#noteBlob.run(hash, this.#bookId);
@@ -258,6 +273,11 @@ export class SharedRows {
   /** Whether a row that is not known to be shared was taken back, for what others did to its path. */
   isSuperseded({ seq, path, user_id }: Pick<LogRow, "seq" | "path" | "user_id">): boolean {
     return this.#isSuperseded.get(seq, this.#bookId, path, user_id, seq) !== undefined;
+  }
+
+  /** The row of this store's log that is known to be a row of the shared log which was not pulled yet. */
+  rowNotedAs(sharedSeq: number): LogRow | undefined {
+    return this.#notedAs.get(this.#bookId, sharedSeq);
   }
 
   /** The row of the book at a position of this store's log. */

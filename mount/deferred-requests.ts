@@ -1,10 +1,12 @@
 /**
  * Owns the requests of one mount that wait for an errand of theirs. None of them has had an effect; each is handled again from
- * its start. Must never keep one that the kernel sends with pages or a directory locked: who writes notifications may
- * wait for those locks. A READ of what is not cached has none, nor has a READLINK, as init.ts lets no kernel cache targets; a
- * SETATTR has the file's own lock only, which no notification takes.
+ * its start. Must never keep one that the kernel sends with pages locked: who writes notifications may wait for those locks in
+ * the very threads that the errand needs. A READ of what is not cached has none, nor has a READLINK, as init.ts lets no kernel
+ * cache targets; a SETATTR has the file's own lock only, which no notification takes. A RENAME, which only a strict mount keeps,
+ * has directories locked: notifications of names wait for them, two at a time (notifier.ts), and none of the other lane does.
  */
 import { Deferred } from "../lib/errands.ts";
+import type { StrictChange } from "../lib/strict-change.ts";
 import { Errno } from "../schema/errors.ts";
 import type { ErrandDesk } from "./errand-desk.ts";
 import { OPCODE } from "./kernel/protocol.ts";
@@ -31,6 +33,7 @@ const INTERRUPTIBLE: ReadonlySet<number> = new Set([
 interface Waiting {
   readonly bytes: Buffer;
   readonly tries: number;
+  readonly change: StrictChange | undefined;
 }
 
 export interface DeferredRequestsOptions {
@@ -48,6 +51,7 @@ export class DeferredRequests {
   #longReply: Reply | undefined;
   /** Errands of the request that is being handled. */
   #tries = 0;
+  #change: StrictChange | undefined;
 
   constructor(options: DeferredRequestsOptions) {
     this.#options = options;
@@ -63,12 +67,17 @@ export class DeferredRequests {
     return this.#tries < MAX_TRIES;
   }
 
-  /** Keeps the request for later, if that is why it was not answered. */
-  keep(request: Request, error: unknown): boolean {
+  /** What the request that is being handled has begun to share, on a strict mount. */
+  get change(): StrictChange | undefined {
+    return this.#change;
+  }
+
+  /** Keeps the request for later, if that is why it was not answered, with what it has begun to share. */
+  keep(request: Request, error: unknown, change?: StrictChange): boolean {
     if (!(error instanceof Deferred)) return false;
     const unique = uniqueOf(request);
     const bytes = Buffer.from(request.buffer.subarray(0, request.length));
-    this.#waiting.set(unique, { bytes, tries: this.#tries + 1 });
+    this.#waiting.set(unique, { bytes, tries: this.#tries + 1, change });
     this.#options.desk.add(error, () => this.#resume(unique));
     return true;
   }
@@ -101,11 +110,13 @@ export class DeferredRequests {
     this.#waiting.delete(unique);
     this.#load(waiting);
     this.#tries = waiting.tries;
+    this.#change = waiting.change;
     try {
       const reply = this.#replyTo(this.#request);
       if (this.#options.handle(this.#request, reply)) this.#options.link.answer(reply);
     } finally {
       this.#tries = 0;
+      this.#change = undefined;
     }
   }
 

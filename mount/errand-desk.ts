@@ -5,8 +5,8 @@
 import type { Deferred, Errand, ErrandOutcome } from "../lib/errands.ts";
 
 interface Running {
-  /** The same for errands of which one does for all. */
-  readonly key: string;
+  /** The same for errands of which one does for all; undefined: for none. */
+  readonly key: string | undefined;
   readonly waiters: { readonly deferred: Deferred; readonly again: () => void }[];
 }
 
@@ -24,7 +24,8 @@ export class ErrandDesk {
   add(deferred: Deferred, again: () => void): void {
     const { errand } = deferred;
     const key = keyOf(errand);
-    const known = [...this.#running.values()].find((running) => running.key === key);
+    const known =
+      key === undefined ? undefined : [...this.#running.values()].find((running) => running.key === key);
     if (known !== undefined) {
       known.waiters.push({ deferred, again });
       return;
@@ -47,6 +48,7 @@ export class ErrandDesk {
   }
 }
 
-function keyOf(errand: Errand): string {
+function keyOf(errand: Errand): string | undefined {
+  if (errand.type === "share") return undefined;
   return errand.type === "hash" ? `hash ${errand.path}` : JSON.stringify(errand);
 }

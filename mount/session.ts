@@ -4,7 +4,9 @@
  */
 import type { BookTree, TreeFile } from "../lib/book-tree.ts";
 import type { Change, Identity, Node } from "../lib/node.ts";
+import { type StrictChange, StrictRefusal } from "../lib/strict-change.ts";
 import type { Refusals } from "../lib/worktree/refusals.ts";
+import type { Worktree } from "../lib/worktree/worktree.ts";
 import { Errno, type ErrorCode, errnoOf, PfsError, PosixError } from "../schema/errors.ts";
 import type { AgentName, FileId } from "../schema/ids.ts";
 import type { CheckMode, MountMode } from "../schema/mount-options.ts";
@@ -35,6 +37,15 @@ import { SettledNodes } from "./settled-nodes.ts";
 
 /** Requests that are never answered, not even with an error. */
 const UNANSWERED: ReadonlySet<number> = new Set([OPCODE.FORGET, OPCODE.BATCH_FORGET, OPCODE.INTERRUPT]);
+
+/** Requests by which bytes or names of the book change, and that a strict mount lets wait for the shared log. */
+const STRICT: ReadonlySet<number> = new Set([
+  OPCODE.FLUSH,
+  OPCODE.FSYNC,
+  OPCODE.RENAME,
+  OPCODE.RENAME2,
+  OPCODE.SETATTR,
+]);
 
 /** Refusals that whoever throws them does not tell. */
 const TOLD_HERE: ReadonlySet<ErrorCode> = new Set(["CORRUPT", "TOO_MANY"]);
@@ -84,10 +95,12 @@ export class Session {
   /** What this kernel and pfs agreed on; undefined before INIT. */
   features: KernelFeatures | undefined;
   readonly #options: SessionOptions;
+  readonly #worktree: Worktree;
   readonly #invalidation: Invalidation;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#worktree = options.control.worktree;
     this.view = new KernelView(options.lending);
     this.tree = options.tree;
     this.agent = options.agent;
@@ -96,8 +109,8 @@ export class Session {
     this.seen = options.seen;
     this.control = new ControlTree(controlDirectory(options.control), options.owner);
     this.nodeIds = new NodeIds(options.tree.rootId);
-    this.refusals = options.control.worktree.refusals;
-    this.reverts = options.control.worktree.isOverlay && options.deleteMode !== "hide";
+    this.refusals = this.#worktree.refusals;
+    this.reverts = this.#worktree.isOverlay && options.deleteMode !== "hide";
     this.parked = new ParkedAnswers(this, options.deliveries, options.link);
     this.deferred = new DeferredRequests({
       desk: options.errands,
@@ -111,22 +124,33 @@ export class Session {
   /** Answers one request. False: nothing is to be sent now (FORGET, or the answer is kept back). Never throws. */
   handle(request: Request, reply: Reply): boolean {
     reply.start(request);
+    const change = this.#strictChange(request);
     try {
       if (!this.misplaced.isEmpty) {
         const telling = this.misplaced.refuse(request, (nodeid) => this.#isOpen(nodeid));
         if (telling !== undefined) return this.#lookAgain(request, reply, telling);
       }
       const handler = handlerOf(request.opcode);
-      if (handler !== undefined) return handler(this, request, reply);
+      if (handler !== undefined) {
+        const answer = (): boolean => handler(this, request, reply);
+        return change === undefined ? answer() : this.#worktree.strictly(change, answer);
+      }
       reply.error(Errno.ENOSYS);
     } catch (error) {
-      if (this.deferred.keep(request, error)) return false;
+      if (this.deferred.keep(request, error, change)) return false;
       reply.error(errnoOf(error));
+      if (error instanceof StrictRefusal) this.#tellRefused(error, request);
       this.#reportUnexpected(error, request.name);
       if (error instanceof PfsError && TOLD_HERE.has(error.code))
         this.refusals.record(error, error.path ?? "", this.actor(request));
     }
     return !UNANSWERED.has(request.opcode);
+  }
+
+  /** Undefined for what is done here at once. */
+  #strictChange({ opcode }: Request): StrictChange | undefined {
+    if (this.#options.sync !== "strict" || this.readOnly || !STRICT.has(opcode)) return undefined;
+    return this.deferred.change ?? this.#worktree.newStrictChange();
   }
 
   /** To be called before anything is opened. @throws PfsError TOO_MANY */
@@ -297,6 +321,11 @@ export class Session {
     for (const handle of this.handles.values())
       if (handle.kind === "file" && handle.nodeid === nodeid) return true;
     return false;
+  }
+
+  /** In the log, too, as any refused change. */
+  #tellRefused(error: StrictRefusal, request: Request): void {
+    this.attempt(request.name, () => this.#worktree.refuse(error, error.operation, this.actor(request)));
   }
 
   #reportUnexpected(error: unknown, operation: string): void {

@@ -83,7 +83,7 @@ export const errorCodes = {
   READ_ONLY: meaning("EROFS", "read-only"),
   NOT_PERMITTED: meaning("EPERM", "not permitted in a book"),
   TOO_LARGE: meaning("EFBIG", "over the book's file size limit"),
-  UNAVAILABLE: meaning("EIO", "the bytes are on the remote only, and it cannot be reached"),
+  UNAVAILABLE: meaning("EIO", "only the remote can do this, and it cannot be reached"),
   CORRUPT: meaning("EIO", "stored bytes do not match their hash"),
   FULL: meaning("ENOSPC", "the store's disk is full"),
   TOO_MANY: meaning("ENFILE", "more at once than pfs keeps"),

@@ -15,6 +15,12 @@ export type CheckMode = "seen" | "require" | "off";
 /** What removing means on a user's mount: `revert` takes back the user's own version only, `hide` hides the base's, too. */
 export type DeleteMode = "revert" | "hide";
 
+/**
+ * When a save is done: `background` once this machine has it, as the remote gets it soon after; `strict` only once the shared
+ * log has taken it, so that of machines that race one wins and the others are refused.
+ */
+export type SyncMode = "background" | "strict";
+
 /** What a mount shows and lets programs do. */
 export interface MountMode {
   readonly readOnly: boolean;
@@ -23,6 +29,7 @@ export interface MountMode {
   readonly userId: UserId | undefined;
   /** Without a meaning when there is no user. */
   readonly deleteMode: DeleteMode;
+  readonly sync: SyncMode;
   /** The past state that is shown, as it was given; undefined: the present. */
   readonly at: string | undefined;
 }
@@ -40,11 +47,13 @@ export const DEFAULT_MODE: MountMode = {
   check: "seen",
   userId: undefined,
   deleteMode: "revert",
+  sync: "background",
   at: undefined,
 };
 
 const checkModes: readonly CheckMode[] = ["seen", "require", "off"];
 const deleteModes: readonly DeleteMode[] = ["revert", "hide"];
+const syncModes: readonly SyncMode[] = ["background", "strict"];
 
 /** Words of mount(8), fstab(5) and systemd.mount(5) that change nothing in a book. */
 const ordinaryWords: ReadonlySet<string> = new Set(
@@ -55,7 +64,7 @@ const ordinaryWords: ReadonlySet<string> = new Set(
 const ordinaryPrefixes = ["x-", "comment=", "X-"];
 
 /**
- * Parses `user=…,agent=…,check=…,delete=…,at=…,ro,allow_other` and the ordinary words of mount(8). The later of `ro` and
+ * Parses `user=…,agent=…,check=…,delete=…,sync=…,at=…,ro,allow_other` and the ordinary words of mount(8). The later of `ro` and
  * `rw` holds; with `at` a mount is read-only in any case.
  * @throws PfsError USAGE naming the option that is unknown, malformed or given twice; AGENT_REQUIRED as parseAgentName
  */
@@ -92,26 +101,29 @@ export function parseMountOptions(text: string): MountOptions {
     check: oneOf("check", checkModes, values.get("check")),
     userId: user === undefined ? undefined : parseUserId(user),
     deleteMode: oneOf("delete", deleteModes, values.get("delete")),
+    sync: oneOf("sync", syncModes, values.get("sync")),
     at,
   };
 }
 
 /** A mode as it would be given after `-o`; what is the default is left out, but for `rw`. */
-export function formatMountMode({ readOnly, check, userId, deleteMode, at }: MountMode): string {
+export function formatMountMode({ readOnly, check, userId, deleteMode, sync, at }: MountMode): string {
   const options = [readOnly ? "ro" : "rw"];
   if (userId !== undefined) options.push(`user=${userId}`);
   if (check !== DEFAULT_MODE.check) options.push(`check=${check}`);
   if (userId !== undefined && deleteMode !== DEFAULT_MODE.deleteMode) options.push(`delete=${deleteMode}`);
+  if (sync !== DEFAULT_MODE.sync) options.push(`sync=${sync}`);
   if (at !== undefined) options.push(`at=${at}`);
   return options.join(",");
 }
 
-/** Options with a value, and what that is. `user` alone is a word of mount(8). */
+/** Options with a value, and what that is. `user` and `sync` alone are words of mount(8). */
 const valueNeeded = {
   agent: "a name: agent=alice",
   user: "a user: user=alice",
   check: "one of seen, require and off: check=require",
   delete: "revert or hide: delete=hide",
+  sync: "background or strict: sync=strict",
   at: `${REFERENCE_FORMS}: at=2h`,
 } as const;
 type ValueName = keyof typeof valueNeeded;
@@ -139,6 +151,6 @@ function isOrdinary(option: string): boolean {
 
 function usage(message: string): PfsError {
   return new PfsError("USAGE", message, {
-    hint: "Known are agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, at=REF, ro, rw and allow_other, and the ordinary words of mount(8) such as noatime.",
+    hint: "Known are agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, sync=background|strict, at=REF, ro, rw and allow_other, and the ordinary words of mount(8) such as noatime.",
   });
 }

@@ -12,9 +12,15 @@ import { lazily } from "./zod.ts";
 export interface RowOrigin {
   /** store_id of the store in whose log it was made. */
   readonly origin: string;
-  /** Its position in that log. */
+  /** Its position in that log; of a row that was shared first (`sync=strict`) a number from {@link FIRST_STRICT_SEQ} on. */
   readonly origin_seq: number;
 }
+
+/**
+ * A row that is shared before it is in its store's log has no position there that could name it. In the place of that it has the
+ * microseconds since 1970; no log gets as far.
+ */
+export const FIRST_STRICT_SEQ = 1e15;
 
 /** A row that is to be shared: its position in the shared log is yet to be given. */
 export type RowToShare = Omit<LogRowBody, "seq"> & RowOrigin;

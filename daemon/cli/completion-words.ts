@@ -23,6 +23,7 @@ const MOUNT_OPTIONS = [
   "check=seen",
   "check=require",
   "check=off",
+  "sync=strict",
   "delete=revert",
   "delete=hide",
   "at=",

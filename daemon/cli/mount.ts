@@ -44,7 +44,7 @@ export function addMount(program: Command, contextOf: ContextOf): void {
     .argument("<dir>", "what is in it is hidden while the book is mounted")
     .option(
       "-o <options>",
-      "agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, at=REF, ro, allow_other; several with commas",
+      "agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, sync=background|strict, at=REF, ro, allow_other; several with commas",
       collect,
     )
     .option("-f, --foreground", "stay here, tell saves and refusals, unmount on Ctrl-C")

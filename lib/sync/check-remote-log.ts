@@ -4,7 +4,7 @@
  */
 import { PfsError } from "../../schema/errors.ts";
 import { BASE } from "../../schema/ids.ts";
-import type { SharedRow } from "../../schema/shared-row.ts";
+import { FIRST_STRICT_SEQ, type SharedRow } from "../../schema/shared-row.ts";
 import { EMPTY_HEAD, verifyPage } from "../remote/shared-chain.ts";
 import { SharedRows } from "../shared-rows.ts";
 import { CHECK_ROWS, type RemoteCheck } from "./remote-check.ts";
@@ -66,6 +66,8 @@ function checkRow(each: RemoteCheck, own: SharedRows, row: SharedRow): void {
   if (!each.history.add(row))
     report(each, "R6", path, `Row ${seq} of the shared log does not begin with what ${path} had.`);
   if (origin !== each.parts.storeId) return;
+  // One that was shared first may never have come to be a row here: then it was pulled, as another store's.
+  if (origin_seq >= FIRST_STRICT_SEQ) return;
   const mine = own.ownRow(origin_seq);
   const isSame =
     mine !== undefined &&

@@ -5,8 +5,9 @@
  */
 import { PfsError } from "../../schema/errors.ts";
 import { BASE, type BlobHash, type FileId, type UserId } from "../../schema/ids.ts";
+import type { LogRow } from "../../schema/log-row.ts";
 import { isBelow, type TreePath } from "../../schema/paths.ts";
-import type { SharedRow } from "../../schema/shared-row.ts";
+import { FIRST_STRICT_SEQ, type SharedRow } from "../../schema/shared-row.ts";
 import { mergeText } from "../merge.ts";
 import type { Actor } from "../node.ts";
 import type { SharedPosition, SharedRows } from "../shared-rows.ts";
@@ -161,7 +162,7 @@ class Pull {
   /** Own rows are told from those of others, and from those that a store made which had this one's key before. */
   #read(row: SharedRow): void {
     const { storeId, shared, base } = this.#parts;
-    const own = row.origin === storeId ? shared.ownRow(row.origin_seq) : undefined;
+    const own = row.origin === storeId ? ownRow(shared, row) : undefined;
     const isOwn =
       own !== undefined &&
       own.path === row.path &&
@@ -340,4 +341,9 @@ class Pull {
       origin: undefined,
     };
   }
+}
+
+/** What was shared first is known by what was noted of it, if this store came to do it then. */
+function ownRow(shared: SharedRows, { seq, origin_seq }: SharedRow): LogRow | undefined {
+  return origin_seq < FIRST_STRICT_SEQ ? shared.ownRow(origin_seq) : shared.rowNotedAs(seq);
 }

@@ -27,11 +27,13 @@ export interface RefusedSave {
   readonly current: JournalRow | undefined;
   readonly actor: Actor;
   readonly startedMs: number;
+  /** Why it was refused, if not for that. */
+  readonly reason?: PfsError;
 }
 
 /** Answers the refusal, which is logged already. The file goes on showing what was refused to whoever has it open. */
 export function keepConflict(tree: Tree, refused: RefusedSave): PfsError {
-  const { file, version, current, actor, startedMs } = refused;
+  const { file, version, current, actor, startedMs, reason } = refused;
   const isChanged = version.hash !== file.hash;
   const { path, hash: mine, size, mtime } = version;
   const error = keepRefused(tree, {
@@ -40,7 +42,7 @@ export function keepConflict(tree: Tree, refused: RefusedSave): PfsError {
     store: () => {
       if (isChanged) storeDraft(tree, mine, file);
     },
-    explain: (id) => explain(path, id),
+    explain: (id) => (reason === undefined ? explain(path, id) : explainKept(reason, path, id)),
   });
   if (isChanged) keepShowing(file);
   return error;
@@ -147,6 +149,13 @@ function explain(path: TreePath, id: number): PfsError {
       hint: resolvingHint(id),
     },
   );
+}
+
+function explainKept({ code, message }: PfsError, path: TreePath, id: number): PfsError {
+  const hint =
+    `What was refused is kept in .pfs/conflicts/${id} of each mount of the book. Save again later, or run ` +
+    `\`pfs resolve ${id} --mine\`, which saves it on this machine at once, or --theirs.`;
+  return new PfsError(code, `${message} (conflict ${id})`, { path, hint });
 }
 
 /** What to do about a conflict. */

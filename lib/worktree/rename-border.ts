@@ -62,7 +62,8 @@ export function commitOver(tree: Tree, rename: Rename, file: OpenFile, actor: Ac
   const replacedNewborn = tree.newborn(to.parent, to.name);
   // The id of a file that took over a vacated path belongs to that path.
   const keepsId = !isShared && file.hash === null;
-  const targetId = present?.fileId ?? (keepsId ? file.fileId : newFileId());
+  const targetId =
+    present?.fileId ?? (keepsId ? file.fileId : (tree.strict.change?.fileIdOf(path) ?? newFileId()));
   const mode = journalModeOf(attributes.mode);
   tree.store.transaction(() => {
     if (isShared || draft.size <= INLINE_MAX_BYTES) storeCopy(tree, hash, draft);

@@ -11,7 +11,8 @@ import { type Draft, FileDraft, MemoryDraft, ObjectContent } from "../content.ts
 import type { JournalRow } from "../journal.ts";
 import type { Actor } from "../node.ts";
 import { passStep } from "../step.ts";
-import { now, type Time, toNanoseconds } from "../time.ts";
+import { StrictRefusal, type TakenVersion } from "../strict-change.ts";
+import { fromNanoseconds, now, type Time, toNanoseconds } from "../time.ts";
 import type { Place } from "./create.ts";
 import { showsBase } from "./current-version.ts";
 import { keepConflict, type RefusedSave } from "./keep-conflict.ts";
@@ -170,7 +171,7 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor, mayDefer = false): 
   const hash = draft?.hash() ?? (file.hash as BlobHash);
   passStep("draft.hashed");
   const path = tree.pathOf(file.parent, file.name);
-  const version: Version = {
+  const whole: Version = {
     path,
     parent: file.parent,
     fileId: file.fileId,
@@ -182,13 +183,18 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor, mayDefer = false): 
     writtenAt: file.attributes.ctime,
     storage: storageOf(file.size),
   };
+  // What has been written since is the next version's.
+  const taken = tree.strict.change?.taken(path);
+  const isPart = taken !== undefined && (taken.hash !== hash || taken.mode !== whole.mode);
+  const version = taken === undefined ? whole : asTaken(tree, whole, taken);
   const isNew = tree.newborn(file.parent, file.name) === file;
   // The very bytes that were there mend them if they have been damaged.
   const isStored = draft !== undefined && (hash !== file.hash || !tree.blobs.isSound(hash));
   let recorded: Recorded;
   try {
     recorded = tree.store.transaction(() => {
-      if (isStored) storeDraft(tree, hash, file);
+      if (isPart) storeTaken(tree, taken);
+      else if (isStored) storeDraft(tree, hash, file);
       const result = recordVersion(tree, version, file.hash, actor, startedMs);
       if (isNew) {
         tree.entries.setInitial(file.fileId, file.attributes, defaultMode(version.mode));
@@ -201,19 +207,49 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor, mayDefer = false): 
       return result;
     });
   } catch (error) {
+    if (error instanceof StrictRefusal)
+      refuseSave(tree, {
+        file,
+        version: whole,
+        current: tree.version(file),
+        actor,
+        startedMs,
+        reason: error,
+      });
     if (!(error instanceof MovedOn)) throw error;
+    if (taken !== undefined) {
+      // The remote has it: the pull that brings it puts it upon what was done here meanwhile.
+      if (isNew) tree.removeNewborn(file);
+      file.hash = taken.hash;
+      file.dirty = isPart;
+      return "committed";
+    }
     if (!isNew && error.current?.sha256 === hash) {
       // Somebody else has saved the very same bytes: nothing would be lost.
       file.hash = hash;
       return saveDraft(tree, file, actor);
     }
-    refuseConflict(tree, { file, version, current: error.current, actor, startedMs });
+    refuseSave(tree, { file, version, current: error.current, actor, startedMs });
   }
   if (isNew) tree.removeNewborn(file);
-  settleDraft(file, hash, isStored);
+  if (isPart) file.hash = taken.hash;
+  else settleDraft(file, hash, isStored);
+  if (taken !== undefined && !isPart) file.attributes.mtime = version.mtime;
   tree.notify({ type: "content", fileId: file.fileId }, actor);
   if (isNew) tree.notify({ type: "entry", parent: file.parent, name: file.name }, actor);
   return recorded === "unchanged" ? "unchanged" : "committed";
+}
+
+/** A draft's version as the shared log has it: what is written anew in a later try has another time. */
+function asTaken(tree: Tree, version: Version, { hash, size, mode, mtime, bytes }: TakenVersion): Version {
+  const isHere = hash === version.hash || bytes !== undefined || tree.blobs.has(hash);
+  const storage = isHere ? storageOf(size) : "remote";
+  return { ...version, hash, size, mode, mtime: fromNanoseconds(mtime), storage };
+}
+
+/** Only within a transaction. */
+function storeTaken({ blobs }: Tree, { hash, bytes }: TakenVersion): void {
+  if (bytes !== undefined) blobs.putInline(hash, bytes);
 }
 
 /** The draft was saved as `hash`; if it was stored, a large one's file is the blob's now. */
@@ -258,7 +294,7 @@ export function storeCopy(tree: Tree, hash: BlobHash, draft: Draft): void {
   tree.blobs.putInline(hash, bytes);
 }
 
-function refuseConflict(tree: Tree, refused: RefusedSave): never {
+function refuseSave(tree: Tree, refused: RefusedSave): never {
   const { file, version, actor } = refused;
   const error = keepConflict(tree, refused);
   file.refused = error;

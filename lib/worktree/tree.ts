@@ -14,6 +14,7 @@ import { Journal, type JournalRow } from "../journal.ts";
 import type { Log } from "../log.ts";
 import { type Actor, type Change, FileType, type Node } from "../node.ts";
 import type { Store } from "../store.ts";
+import type { StrictGate } from "../strict-gate.ts";
 import { compareTimes, type Time } from "../time.ts";
 import { Conflicts } from "./conflicts.ts";
 import { DirectoryPaths } from "./directory-paths.ts";
@@ -43,6 +44,7 @@ export interface TreeParts {
   readonly store: Store;
   readonly blobs: Blobs;
   readonly log: Log;
+  readonly strict: StrictGate;
   readonly book: Book;
   /** The tree that this one lies over; without one it is the base itself. */
   readonly base?: Tree | undefined;
@@ -54,6 +56,7 @@ export class Tree {
   readonly store: Store;
   readonly blobs: Blobs;
   readonly log: Log;
+  readonly strict: StrictGate;
   readonly book: Book;
   /** Whose layer this is. */
   readonly layer: UserId;
@@ -93,10 +96,11 @@ export class Tree {
   readonly #listeners = new Set<(change: Change, origin: object | undefined) => void>();
   readonly #unfollow: (() => void) | undefined;
 
-  constructor({ store, blobs, log, book, base, userId = BASE }: TreeParts) {
+  constructor({ store, blobs, log, strict, book, base, userId = BASE }: TreeParts) {
     this.store = store;
     this.blobs = blobs;
     this.log = log;
+    this.strict = strict;
     this.refusals = new Refusals(log.counters);
     this.book = book;
     this.layer = userId;

@@ -20,6 +20,7 @@ import {
   type Node,
 } from "../node.ts";
 import { type Space, spaceAt } from "../space.ts";
+import { StrictChange } from "../strict-change.ts";
 import { now } from "../time.ts";
 import { setAttributes } from "./attributes.ts";
 import { BOOK_XATTR_PREFIX, bookXattr } from "./book-xattrs.ts";
@@ -238,6 +239,17 @@ export class Worktree implements BookTree {
     });
     this.tree.openFiles.set(fileId, file);
     return file;
+  }
+
+  /** What a request of a strict mount is about to do. */
+  newStrictChange(): StrictChange {
+    const { store, log, blobs, book } = this.tree;
+    return new StrictChange({ store, log, blobs, bookId: book.bookId });
+  }
+
+  /** Does something that stays only once the shared log has it. @throws as {@link StrictGate.run} */
+  strictly<Result>(change: StrictChange, action: () => Result): Result {
+    return this.tree.strict.run(change, action);
   }
 
   getXattr(fileId: FileId, name: string): Uint8Array | undefined {

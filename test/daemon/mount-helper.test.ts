@@ -28,6 +28,10 @@ if mount -o remount,ro "$dir"; then echo remounted; else echo "no remount"; fi
 umount "$dir"
 mount -f -t fuse.pfs my-book "$dir"
 findmnt "$dir" || echo "nothing mounted"
+mount -t fuse.pfs my-book "$dir" -o ro,sync=strict
+"$node" "$pfs" --json status | jq -r '.mounts[0].options'
+umount "$dir"
+if mount -t fuse.pfs my-book "$dir" -o sync=strict; then echo mounted; else echo "refused $?"; fi
 if mount -t fuse.pfs my-book "$dir" -o colour=red; then echo mounted; else echo "refused $?"; fi
 if mount -t fuse.pfs no-such-book "$dir"; then echo mounted; else echo "refused $?"; fi
 `;
@@ -56,6 +60,8 @@ test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; 
         "by alice",
         "no remount",
         "nothing mounted",
+        "ro,sync=strict",
+        "refused 2",
         "refused 2",
         "refused 1",
         "",
@@ -63,6 +69,7 @@ test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; 
       stderr,
     );
     assert.match(stderr, /The mount option "colour=red" is not known\./);
+    assert.match(stderr, /my-book is not shared/);
     assert.match(stderr, /There is no book no-such-book/);
     assert.match(stderr, /knows no remount/);
   }));

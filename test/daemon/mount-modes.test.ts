@@ -18,7 +18,14 @@ test("a mount's mode is in the status, in .pfs/ and in what pfs mount says", () 
       ["rw,check=require", "ro"],
     );
     const shown = JSON.parse(await readFile(join(otherDir, ".pfs/status.json"), "utf8"));
-    const rest = { user: null, delete: null, at: null, position: null, position_time: null };
+    const rest = {
+      user: null,
+      delete: null,
+      sync: "background",
+      at: null,
+      position: null,
+      position_time: null,
+    };
     const [alice, bob] = [
       { agent: "alice", read_only: false, check: "require", ...rest },
       { agent: "bob", read_only: true, check: "seen", ...rest },

@@ -110,7 +110,7 @@ class Server {
     const outcome =
       errand.type === "metrics"
         ? "pfs_test 1\n"
-        : errand.type === "fetch"
+        : errand.type === "fetch" || errand.type === "share"
           ? undefined
           : await runErrand(errand, this.#store).catch(() => undefined);
     this.#order({ kind: "errandDone", id, outcome });

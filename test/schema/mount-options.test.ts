@@ -29,6 +29,7 @@ describe("mount options", () => {
       userId: "alice",
       check: "require",
       deleteMode: "hide",
+      sync: "background",
       readOnly: false,
       allowOther: true,
       at: undefined,
@@ -45,6 +46,12 @@ describe("mount options", () => {
       "bob",
       "`user` alone is a word of mount(8)",
     );
+  });
+
+  test("sync=strict and sync=background are understood; `sync` alone is a word of mount(8)", () => {
+    assert.equal(parseMountOptions("sync=strict,sync,user=bob").sync, "strict");
+    assert.equal(parseMountOptions("sync=background").sync, "background");
+    assert.equal(parseMountOptions("sync").sync, "background");
   });
 
   test("at takes a hash or its beginning, a position, an ISO time, an age, and makes the mount read-only", () => {
@@ -76,6 +83,7 @@ describe("mount options", () => {
     for (const [option, reason] of [
       ["check=maybe", /check needs one of seen, require and off.*"maybe"/],
       ["check=", /check needs/],
+      ["sync=always", /sync needs background or strict.*"always"/],
       ["check", /check needs/],
       ["user=alice,delete=never", /delete needs revert or hide.*"never"/],
       ["delete=hide", /only beside user=/],
@@ -97,6 +105,7 @@ describe("mount options", () => {
       "rw,check=require",
       "rw,user=alice",
       "ro,user=alice,check=off,delete=hide,at=2h",
+      "rw,user=alice,delete=hide,sync=strict",
       "ro,at=00112233",
     ]) {
       assert.equal(formatMountMode(parseMountOptions(text)), text);

@@ -1,13 +1,18 @@
 // A machine that shares the book of a BookFixture on a MemoryRemote, for the tests of sync.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { INLINE_MAX_BYTES } from "../../lib/blobs.ts";
+import { newDraftPath } from "../../lib/draft-path.ts";
+import { Deferred, type ShareOutcome } from "../../lib/errands.ts";
 import { readOutbox } from "../../lib/outbox.ts";
 import { StoreReader } from "../../lib/reader.ts";
+import type { ChangeToShare } from "../../lib/strict-change.ts";
 import { pull } from "../../lib/sync/pull.ts";
 import { push } from "../../lib/sync/push.ts";
+import { shareFirst } from "../../lib/sync/share-first.ts";
 import type { SyncParts } from "../../lib/sync/sync-parts.ts";
 import { verifyStore } from "../../lib/verify.ts";
 import type { FollowCounts } from "../../lib/worktree/follow-remote.ts";
@@ -44,10 +49,42 @@ export class Machine extends BookFixture {
     await this.#sync(push);
   }
 
-  async #sync(step: (parts: SyncParts) => Promise<unknown>): Promise<void> {
+  /** Does something as a strict mount does: asks the shared log, comes back, and asks again where it must. */
+  async strictly<Result>(action: () => Result, worktree = this.worktree): Promise<Result> {
+    const change = worktree.newStrictChange();
+    const asked: Deferred[] = [];
+    try {
+      for (;;) {
+        try {
+          return worktree.strictly(change, action);
+        } catch (error) {
+          if (!(error instanceof Deferred && error.errand.type === "share")) throw error;
+          asked.push(error);
+          error.finish(await this.share(error.errand.change));
+          this.whenAnswered?.();
+        }
+      }
+    } finally {
+      for (const each of asked) each.end?.();
+    }
+  }
+
+  /** What happens when the answer is there, and before what was asked for is done. */
+  whenAnswered: (() => void) | undefined;
+
+  async share(change: ChangeToShare): Promise<ShareOutcome> {
+    try {
+      return await this.#sync((parts) => shareFirst(parts, change));
+    } catch (error) {
+      if (!(error instanceof Cut)) throw error;
+      return { type: "failed", failure: { code: "UNAVAILABLE", message: "It is gone.", hint: undefined } };
+    }
+  }
+
+  async #sync<Result>(step: (parts: SyncParts) => Promise<Result>): Promise<Result> {
     const reader = StoreReader.openBeside(this.directory);
     try {
-      await step(this.#parts(reader));
+      return await step(this.#parts(reader));
     } finally {
       reader.close();
     }
@@ -217,11 +254,12 @@ export class Machine extends BookFixture {
       hashes.map((hash) => {
         const bytes = this.remote.blobs.get(hash);
         assert.ok(bytes !== undefined, `the remote has ${hash}`);
-        return {
-          hash: hash as BlobHash,
-          sizeBytes: bytes.byteLength,
-          content: { bytes: new Uint8Array(bytes) },
-        };
+        const sizeBytes = bytes.byteLength;
+        if (sizeBytes <= INLINE_MAX_BYTES)
+          return { hash: hash as BlobHash, sizeBytes, content: { bytes: new Uint8Array(bytes) } };
+        const stagedPath = newDraftPath(this.directory);
+        writeFileSync(stagedPath, bytes);
+        return { hash: hash as BlobHash, sizeBytes, content: { stagedPath } };
       }),
     );
   }
