@@ -252,7 +252,8 @@ export class OverlaysAbove {
   /** Overlays that have something in a directory, be it only a file that is yet to be saved. */
   #keepers(directory: FileId): Set<UserId> {
     const users = new Set(this.#keepersIn.all(directory, BASE, directory, BASE).map(({ userId }) => userId));
-    for (const { layer, newborns } of this.#parts.overlays) if (newborns.has(directory)) users.add(layer);
+    for (const { layer, newborns, openFiles } of this.#parts.overlays)
+      if (newborns.has(directory) || hasDraftIn(openFiles, directory)) users.add(layer);
     return users;
   }
 
@@ -362,6 +363,13 @@ export class OverlaysAbove {
     const moved = { operation: "rename", bookId, path, userId, prevPath: row.path, prevHash: null } as const;
     log.append({ ...moved, newHash: sha256, startedMs, fileId, size, mode, mtime }, actor);
   }
+}
+
+/** A draft over a file of the base, which goes with the directory: it is refused when it is saved, and kept at that path. */
+function hasDraftIn(openFiles: Tree["openFiles"], directory: FileId): boolean {
+  for (const { parent, state, dirty } of openFiles.values())
+    if (parent === directory && state === "tracked" && dirty) return true;
+  return false;
 }
 
 function below(path: TreePath, oldTop: TreePath, newTop: TreePath): TreePath {

@@ -230,3 +230,16 @@ test("W2: a user's version stays where it is when the base moves its file below 
     assert.equal(alice.text("part/three"), "alice's three");
     assert.equal(alice.text("part/two/c.md"), "alice's c");
   }));
+
+test("W2: what a user has written into a file of the base is kept when the base removes that with its directory", () =>
+  withOverlay((base, alice) => {
+    const open = alice.open("part/two/c.md");
+    open.write(0, Buffer.from("alice's c"), ALICE);
+    base.unlink("part/two/c.md");
+    base.settle();
+    base.removeDirectory("part/two");
+    assert.throws(() => open.commit(ALICE, { durable: false }), refused("CONFLICT"));
+    open.release(ALICE);
+    const [id] = [...alice.worktree.conflicts.ids(0)];
+    assert.equal(alice.worktree.conflicts.get(id as number)?.path, "part/two/c.md");
+  }));

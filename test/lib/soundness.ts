@@ -6,6 +6,12 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Library } from "../../lib/library.ts";
+import { isDirectory, type Node } from "../../lib/node.ts";
+import { rangeBelow } from "../../lib/past/past-view.ts";
+import { pastViewOf } from "../../lib/past/past-view-of.ts";
+import { listDirectory } from "../../lib/worktree/listing.ts";
+import type { Tree } from "../../lib/worktree/tree.ts";
+import { BASE, type FileId, type Seq } from "../../schema/ids.ts";
 import type { LogRow } from "../../schema/log-row.ts";
 
 interface JournalRow {
@@ -20,7 +26,7 @@ interface JournalRow {
   readonly parent: number | null;
 }
 
-/** R2, R6, R7, B1, SC-002, journal = replay of the log. */
+/** R2, R6, R7, B1, SC-002, FR-018, journal = replay of the log. */
 export function assertSound(library: Library): void {
   const { database, directory } = library.store;
   const log = database.prepare("SELECT * FROM audit_log ORDER BY seq").all() as LogRow[];
@@ -34,9 +40,41 @@ export function assertSound(library: Library): void {
   assertReplay(log, journal);
   assertBlobs(library, journal);
   assertWorktree(library);
+  assertTold(library);
   assert.equal(library.log.seq, log.length, "the position in memory");
   assert.equal(library.log.head, log.at(-1)?.entry_hash ?? "0".repeat(64), "the head in memory");
   assert.ok(directory.length > 0);
+}
+
+/** FR-018: who looks at the log's end sees what each mount shows, of what does not wait and is saved. */
+function assertTold(library: Library): void {
+  const trees = library.openWorktrees().map(({ tree }) => tree);
+  const isWaiting = (tree: Tree): boolean =>
+    tree.vacancies.count > 0 ||
+    tree.newborns.size > 0 ||
+    [...tree.openFiles.values()].some(({ dirty }) => dirty);
+  if (trees.some(isWaiting)) return;
+  for (const tree of trees) {
+    const user = tree.layer === BASE ? undefined : tree.layer;
+    const past = pastViewOf(library.store.database, tree.book.bookId, user);
+    const told = [...past.filesIn(rangeBelow(""), library.log.seq as Seq)].map(
+      ({ path, sha256, fileId }) => `${path} ${sha256} ${fileId}`,
+    );
+    assert.deepEqual(
+      told.sort(),
+      shownIn(tree, tree.book.rootId, "").sort(),
+      `FR-018: what ${tree.layer} sees`,
+    );
+  }
+}
+
+function shownIn(tree: Tree, directory: FileId, prefix: string): string[] {
+  const children: [string, Node][] = [];
+  listDirectory(tree, directory, 0, (name, node) => children.push([name, node]) > 0);
+  return children.flatMap(([name, node]) => {
+    if (isDirectory(node.mode)) return shownIn(tree, node.fileId, `${prefix}${name}/`);
+    return node.tracked ? [`${prefix}${name} ${node.hash} ${node.fileId}`] : [];
+  });
 }
 
 /** Nothing is open: no draft, no file descriptor, no name that is only in memory. */
