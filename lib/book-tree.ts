@@ -113,6 +113,8 @@ export interface BookTree {
   unlink(parent: FileId, name: string, actor: Actor): Identity[];
   /** rmdir(2). */
   removeDirectory(parent: FileId, name: string, actor: Actor): Identity[];
+  /** To be called before {@link rename} by whoever can come back. @throws Deferred where bytes must be fetched for it; PfsError UNAVAILABLE */
+  prepareRename(from: Place, to: Place, flags: RenameFlags): void;
   /** renameat2(2). */
   rename(from: Place, to: Place, flags: RenameFlags, actor: Actor): Identity[];
   /** chmod(2), chown(2), utimensat(2), truncate(2). */

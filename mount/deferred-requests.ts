@@ -2,8 +2,8 @@
  * Owns the requests of one mount that wait for an errand of theirs. None of them has had an effect; each is handled again from
  * its start. Must never keep one that the kernel sends with pages locked: who writes notifications may wait for those locks in
  * the very threads that the errand needs. A READ of what is not cached has none, nor has a READLINK, as init.ts lets no kernel
- * cache targets; a SETATTR has the file's own lock only, which no notification takes. A RENAME, which only a strict mount keeps,
- * has directories locked: notifications of names wait for them, two at a time (notifier.ts), and none of the other lane does.
+ * cache targets; a SETATTR has the file's own lock only, which no notification takes. A RENAME has directories locked:
+ * notifications of names wait for them, two at a time (notifier.ts), and none of the other lane does.
  */
 import { Deferred } from "../lib/errands.ts";
 import type { StrictChange } from "../lib/strict-change.ts";
@@ -28,6 +28,8 @@ const INTERRUPTIBLE: ReadonlySet<number> = new Set([
   OPCODE.READ,
   OPCODE.READLINK,
   OPCODE.SETATTR,
+  OPCODE.RENAME,
+  OPCODE.RENAME2,
 ]);
 
 interface Waiting {
@@ -62,7 +64,7 @@ export class DeferredRequests {
     return this.#waiting.size;
   }
 
-  /** Whether the request that is being handled may end with a {@link Deferred}. Only OPEN, READLINK, SETATTR, FLUSH, FSYNC, and READ of what no kernel caches, ask. */
+  /** Whether the request that is being handled may end with a {@link Deferred}. Only OPEN, READLINK, SETATTR, RENAME, FLUSH, FSYNC, and READ of what no kernel caches, ask. */
   get mayDefer(): boolean {
     return this.#tries < MAX_TRIES;
   }
@@ -83,15 +85,15 @@ export class DeferredRequests {
   }
 
   /**
-   * Somebody who waits got a signal. As on any local file system only one that ends the process makes open(2), read(2), readlink(2) and truncate(2)
-   * return; what close(2) and fsync(2) promise is kept. False if no such request waits.
+   * Somebody who waits got a signal. As on any local file system only one that ends the process makes open(2), read(2), readlink(2), truncate(2) and rename(2)
+   * return; what close(2) and fsync(2) promise is kept, and what has begun to be shared ends as it ends. False if no such request waits.
    */
   interrupt(request: { uniqueLo: number; uniqueHi: number }): boolean {
     const waiting = this.#waiting.get(uniqueOf(request));
     if (waiting === undefined) return false;
     this.#load(waiting);
     const { opcode, pid } = this.#request;
-    if (!INTERRUPTIBLE.has(opcode) || !isDying(pid)) return true;
+    if (!INTERRUPTIBLE.has(opcode) || waiting.change !== undefined || !isDying(pid)) return true;
     this.#waiting.delete(uniqueOf(request));
     this.#reply.start(this.#request);
     this.#reply.error(Errno.EINTR);

@@ -200,6 +200,8 @@ export class PastTree implements BookTree {
     refuseChange();
   }
 
+  prepareRename(): void {}
+
   rename(): never {
     refuseChange();
   }

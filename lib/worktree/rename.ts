@@ -7,6 +7,7 @@ import { type FileId, newFileId } from "../../schema/ids.ts";
 import { type Actor, FileType, type Identity, isDirectory, type Node } from "../node.ts";
 import { now, type Time } from "../time.ts";
 import { classifyOrRefuse, type Place } from "./create.ts";
+import { classifyName } from "./name-class.ts";
 import { forgetDirectory, isEmpty, makeOrphan, removeLocal, vacate } from "./remove.ts";
 import { moveOutOfBook, moveScratchIntoBook } from "./rename-border.ts";
 import { exchangeTracked, moveDirectory, moveNewborn, moveTracked } from "./rename-tracked.ts";
@@ -50,6 +51,27 @@ export function rename(tree: Tree, from: Place, to: Place, flags: RenameFlags, a
   const identities = move(tree, { from, to, source, replaced }, actor);
   tellNames(tree, from, to, actor);
   return identities;
+}
+
+/**
+ * What leaves the book becomes scratch, for which its bytes are needed. To be called by whoever can come back.
+ * @throws Deferred where they must be fetched first; PfsError UNAVAILABLE, CORRUPT: they cannot be
+ */
+export function prepareRename(tree: Tree, from: Place, to: Place, { exchange }: RenameFlags): void {
+  if (!tree.blobs.mayLack) return;
+  for (const [place, target] of exchange
+    ? ([
+        [from, to],
+        [to, from],
+      ] as const)
+    : ([[from, to]] as const)) {
+    const node = tree.lookup(place.parent, place.name);
+    if (node?.hash === undefined || tree.openFiles.get(node.fileId)?.dirty === true) continue;
+    const { profile } = tree.book;
+    const isLeaving =
+      classifyName(profile, tree.paths.get(target.parent), target.name, typeOf(node)) === "scratch";
+    if (isLeaving) tree.blobs.deferFetching(node.hash);
+  }
 }
 
 function move(tree: Tree, rename: Rename, actor: Actor): Identity[] {

@@ -44,7 +44,7 @@ import { type PublishedPath, publishOverlay } from "./publish-overlay.ts";
 import { logRepeats } from "./refusal-log.ts";
 import type { Refusals } from "./refusals.ts";
 import { removeDirectory, restoreMovedAside, settleVacancies, unlink } from "./remove.ts";
-import { type RenameFlags, rename } from "./rename.ts";
+import { prepareRename, type RenameFlags, rename } from "./rename.ts";
 import { type PathRename, type RenamedPath, renamePaths } from "./rename-paths.ts";
 import { type RestoredFile, restorePaths } from "./restore.ts";
 import { type RevertedPath, revertPaths } from "./revert.ts";
@@ -205,6 +205,10 @@ export class Worktree implements BookTree {
   }
 
   /** renameat2(2). @throws see rename.ts */
+  prepareRename(from: Place, to: Place, flags: RenameFlags): void {
+    prepareRename(this.tree, from, to, flags);
+  }
+
   rename(from: Place, to: Place, flags: RenameFlags, actor: Actor): Identity[] {
     return rename(this.tree, from, to, flags, actor);
   }

@@ -30,6 +30,7 @@ export function rename(session: Session, request: Request, reply: Reply): boolea
   };
   const wishes = { noReplace: (flags & RENAME_NOREPLACE) !== 0, exchange: (flags & RENAME_EXCHANGE) !== 0 };
   const actor = session.actor(request);
+  if (session.deferred.mayDefer) session.tree.prepareRename(from, to, wishes);
   const before = requireSeen(session, { from, to, wishes, actor });
   const identities = session.tree.rename(from, to, wishes, actor);
   session.identify(identities);

@@ -162,22 +162,41 @@ test("a process that is gone waits for no target and no bytes: EINTR, and nothin
   });
 });
 
-test("renaming within the book needs no bytes; to a name of scratch it does: EIO, and nothing was done, until the file was opened", () => {
+test("rename(2) within the book needs no bytes; to a name of scratch it waits for them, and is done once", () => {
   withTestBook((book) => {
     const mount = book.mount();
     const bytes = Buffer.from("some bytes");
     mount.save(ROOT, "lesson", bytes.toString());
     takeAway(book, bytes);
-    const rename = (name: string, to: string): number =>
-      mount.ask("RENAME", ROOT, { u64: 1 }, { text: name }, { text: to }).errno;
-    assert.equal(rename("lesson", "moved"), 0);
+    const rename = (name: string, to: string): Answer | undefined =>
+      mount.send("RENAME", ROOT, { u64: 1 }, { text: name }, { text: to });
+    mount.save(ROOT, "meanwhile", "text");
+    assert.equal(rename("lesson", "moved")?.errno, 0);
     const { seq } = book.library.log;
-    assert.equal(rename("moved", "moved~"), Errno.EIO);
-    assert.equal(book.library.log.seq, seq);
-    assert.equal(mount.send("OPEN", mount.lookup(ROOT, "moved"), { u32: 0 }, { u32: 0 }), undefined);
+    assert.equal(rename("moved", "moved~"), undefined);
+    fetch(book, bytes, DOWN);
+    assert.equal(late(mount, mount.lastUnique).errno, Errno.EIO);
+    assert.equal(text(mount, "meanwhile"), "text", "others go on");
+    assert.equal(rename("moved", "moved~"), undefined);
+    assert.equal(book.library.log.seq, seq, "nothing is done before");
     fetch(book, bytes);
     assert.equal(late(mount, mount.lastUnique).errno, 0);
-    assert.equal(rename("moved", "moved~"), 0);
-    assert.deepEqual(book.faults, []);
+    assert.equal(text(mount, "moved~"), bytes.toString());
+    assert.deepEqual([book.errands, book.faults], [[], []]);
+  });
+});
+
+test("exchanging a file of the book with scratch waits for the bytes of the one that leaves", () => {
+  withTestBook((book) => {
+    const mount = book.mount();
+    const bytes = Buffer.from("some bytes");
+    mount.save(ROOT, "lesson", bytes.toString());
+    mount.save(ROOT, "lesson~", "scratch");
+    takeAway(book, bytes);
+    const [exchange, names] = [{ u32: 2 }, [{ text: "lesson~" }, { text: "lesson" }]] as const;
+    assert.equal(mount.send("RENAME2", ROOT, { u64: 1 }, exchange, { u32: 0 }, ...names), undefined);
+    fetch(book, bytes);
+    assert.equal(late(mount, mount.lastUnique).errno, 0);
+    assert.deepEqual([text(mount, "lesson"), text(mount, "lesson~")], ["scratch", bytes.toString()]);
   });
 });
