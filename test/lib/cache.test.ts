@@ -229,3 +229,25 @@ test("never: what was used lately, be it saved already or not; a use is noted wh
     assert.deepEqual(gone(book), ["old"]);
     assert.equal(found(book, { usedBefore: lately }).blobs.length, 1, "what is not saved is found, and kept");
   }));
+
+test("uses of very many blobs are noted in bounded memory, and saved a part at a time; the last ones are never forgotten", () =>
+  withBook((book) => {
+    book.write("a", "a");
+    share(book);
+    const { uses } = book.library.blobs;
+    const before = nowSeconds();
+    uses.note(hashOf(book, "a"));
+    const name = (index: number): BlobHash => index.toString(16).padStart(64, "0") as BlobHash;
+    for (let index = 0; index < 45_000; index++) uses.note(name(index));
+    for (const index of [44_999, 40_000, 35_000]) assert.ok(uses.isSince(name(index), before));
+    let left = Number.POSITIVE_INFINITY;
+    for (let calls = 0; left > 0; calls++) {
+      const next = uses.save();
+      assert.ok(next < left && calls < 20, `${next} after ${left}`);
+      left = next;
+    }
+    uses.note(hashOf(book, "a"));
+    assert.equal(uses.save(), 0);
+    const saved = book.library.store.database.prepare("SELECT sha256 FROM blob_use").pluck().all();
+    assert.deepEqual(saved, [hashOf(book, "a")], "of what is not here nothing is saved");
+  }));
