@@ -148,6 +148,8 @@ export class OverlaysAbove {
   /** To be called before the base's own rows and entries move. */
   follow(moves: readonly BaseMove[], actor: Actor, startedMs: number): void {
     const staying = new Set(moves.flatMap((move) => this.#occupantsOf(move, moves)));
+    // Who keeps a directory at its old name has no room there for what comes to that.
+    for (const move of moves) for (const userId of this.#parting(move, staying)) staying.add(userId);
     const followed = moves.flatMap((move) => this.#followed(move, staying));
     for (const [index, { row }] of followed.entries()) {
       this.#logAway(row, actor, startedMs);
@@ -191,7 +193,7 @@ export class OverlaysAbove {
   /** Overlays that have something of their own at the new name, other than what leaves it by another of the moves. */
   #occupantsOf({ to, newPath }: BaseMove, moves: readonly BaseMove[]): UserId[] {
     const leaving = moves.find(({ oldPath, isDirectory }) => oldPath === newPath && !isDirectory)?.fileId;
-    const making = [...this.#parts.overlays].filter(({ newborns }) => newborns.get(to.parent)?.has(to.name));
+    const making = [...this.#parts.overlays].filter(({ layer }) => this.#isMaking(layer, to));
     const rows = this.#occupants.all(to.parent, to.name, BASE, to.parent, newPath, BASE, leaving ?? 0);
     return [...making.map(({ layer }) => layer), ...rows.map(({ userId }) => userId)];
   }
@@ -210,6 +212,34 @@ export class OverlaysAbove {
           .map((row) => ({ row, to: newPath, parent: to.parent }))
       );
     }
+    const { kept, moved } = this.#keptIn(move);
+    const parting = this.#parting(move, staying);
+    const split = new Map<string, FileId>();
+    for (const { userId, directory } of kept) {
+      // The new name means something else there: what this overlay has in the directory stays at the old one.
+      if (parting.has(userId)) this.#splitOff(userId, directory, fileId, split);
+    }
+    return moved.filter(({ row: { userId } }) => !parting.has(userId));
+  }
+
+  /** Overlays that have something in a directory that moves, and keep it at the old name. */
+  #parting(move: BaseMove, staying: ReadonlySet<UserId>): Set<UserId> {
+    const { isDirectory, to, oldPath, newPath } = move;
+    if (!isDirectory) return new Set();
+    const { kept, moved } = this.#keptIn(move);
+    const misplaced = this.#misplaced(kept, moved, oldPath, newPath);
+    const users = new Set(kept.map(({ userId }) => userId));
+    for (const userId of users)
+      if (!misplaced.has(userId) && !staying.has(userId) && this.#shares(userId, to.parent, newPath))
+        users.delete(userId);
+    return users;
+  }
+
+  /** What overlays have in a directory that moves and that they share: the directories, and their files with the new names. */
+  #keptIn({ fileId, oldPath, newPath }: BaseMove): {
+    kept: { userId: UserId; directory: FileId }[];
+    moved: Followed[];
+  } {
     const kept = [...this.#treeOf(fileId)].flatMap((directory) =>
       [...this.#keepers(directory)]
         .filter((userId) => this.#showsIn(userId, directory, fileId))
@@ -222,13 +252,7 @@ export class OverlaysAbove {
         parent: row.parent,
       })),
     );
-    const misplaced = this.#misplaced(kept, moved, oldPath, newPath);
-    const split = new Map<string, FileId>();
-    for (const { userId, directory } of kept) {
-      // The new name means something else there: what this overlay has in the directory stays at the old one.
-      if (misplaced.has(userId) || staysBehind(userId)) this.#splitOff(userId, directory, fileId, split);
-    }
-    return moved.filter(({ row: { userId } }) => !misplaced.has(userId) && !staysBehind(userId));
+    return { kept, moved };
   }
 
   /** R1: overlays of which something would have no place in the book at the new name; all that they have there stays. */

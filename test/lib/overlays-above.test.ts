@@ -243,3 +243,16 @@ test("W2: what a user has written into a file of the base is kept when the base 
     const [id] = [...alice.worktree.conflicts.ids(0)];
     assert.equal(alice.worktree.conflicts.get(id as number)?.path, "part/two/c.md");
   }));
+
+test("I1: a file does not follow the base to the name of a directory that the user keeps", () =>
+  withOverlay((base, alice) => {
+    base.makeDirectories("part/two/deep");
+    base.write("part/two/deep/d.md", "base d");
+    alice.rename("part/one", "part/two/deep", EXCHANGE, HIDES);
+    base.rename("part/two/deep", "part/one", EXCHANGE);
+    base.rename("part/two", "part/one/d.md", EXCHANGE);
+    assert.equal(base.text("part/two"), "base d");
+    assert.deepEqual(alice.list("part").sort(), ["one", "two"]);
+    assert.equal(alice.text("part/one/d.md"), "base d");
+    assert.equal(alice.text("part/two/deep/a.md"), "base a");
+  }));
