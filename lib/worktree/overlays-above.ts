@@ -317,9 +317,8 @@ export class OverlaysAbove {
 
   /** Whether an overlay has a file at a name that is yet to be saved. */
   #isMaking(userId: UserId, { parent, name }: Place): boolean {
-    for (const { layer, newborns } of this.#parts.overlays)
-      if (layer === userId && newborns.get(parent)?.has(name) === true) return true;
-    return false;
+    const overlay = [...this.#parts.overlays].find(({ layer }) => layer === userId);
+    return overlay?.newborns.get(parent)?.has(name) === true;
   }
 
   /**
