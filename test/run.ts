@@ -11,7 +11,7 @@ import { runTestFiles } from "./runner/test-run.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LONG_TESTS = "test/long/**/*.test.ts";
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 600_000;
 const LONG_TIMEOUT_MS = 30 * 60_000;
 const HELP = `Usage: npm test -- [PATTERN…]      all tests, or those whose path contains a pattern
        npm run test:long -- [PATTERN…]   the slow ones

@@ -38,9 +38,9 @@ const remotes = {
 };
 
 for (const [title, makeUrls] of Object.entries(remotes))
-  test(`SC-003: ${title}: three daemons race on a lesson in strict mounts: one winner in each of 16 rounds, and nothing is lost`, (t) =>
+  test(`SC-003: ${title}: three daemons race on a lesson in strict mounts: one winner in each of 6 rounds, and nothing is lost`, (t) =>
     withStrict(["alice", "bob", "carol"], makeUrls, async (places) => {
-      t.diagnostic(JSON.stringify(await raceStrictly(places, 16)));
+      t.diagnostic(JSON.stringify(await raceStrictly(places, 6)));
       for (const place of places) await place.pfs("verify");
       await places[0]?.pfs("verify", "--remote", "my-book");
     }));
