@@ -75,6 +75,8 @@ export type Change =
       readonly name: string;
       /** What a kernel that has moved the name believes to be there, and which is elsewhere. */
       readonly not?: FileId | undefined;
+      /** The file that had the name, and has none any more. */
+      readonly gone?: FileId | undefined;
     };
 
 /** What setattr(2)'s family may change; what is absent stays. */

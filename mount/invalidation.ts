@@ -5,7 +5,7 @@
 import type { Change, Identity } from "../lib/node.ts";
 import type { FileId } from "../schema/ids.ts";
 import type { Deliveries, Lane } from "./deliveries.ts";
-import { encodeInvalidateEntry, encodeInvalidateInode } from "./kernel/notify.ts";
+import { encodeDelete, encodeInvalidateEntry, encodeInvalidateInode } from "./kernel/notify.ts";
 import { INVALIDATE_ENTRY_FLAG } from "./kernel/protocol.ts";
 import type { KernelLink } from "./kernel-link.ts";
 import type { Session } from "./session.ts";
@@ -65,14 +65,18 @@ export class Invalidation {
     else this.#sendInode(nodeid, ATTRIBUTES_ONLY, origin);
   }
 
-  #tellEntry({ parent: parentId, name, not }: EntryChange, origin: object | undefined): void {
+  #tellEntry({ parent: parentId, name, not, gone }: EntryChange, origin: object | undefined): void {
     const { nodeIds, misplaced, features } = this.#session;
     const parent = nodeIds.knownNodeid(parentId);
     if (parent === undefined) return;
     // The kernel's cached listing lies in the directory's pages.
     this.#tellInode(parentId, true, origin);
     const flags = features?.expireOnly ? INVALIDATE_ENTRY_FLAG.EXPIRE_ONLY : 0;
-    const bytes = encodeInvalidateEntry({ parent, name, flags });
+    const child = gone === undefined ? undefined : this.#gone(gone);
+    const bytes =
+      child === undefined
+        ? encodeInvalidateEntry({ parent, name, flags })
+        : encodeDelete({ parent, child, name });
     const wrong = not === undefined ? undefined : nodeIds.knownNodeid(not);
     if (wrong === undefined) this.#send("entry", bytes, origin);
     else {
@@ -82,6 +86,17 @@ export class Invalidation {
     }
     // A listing that was under way then may have been cached since; the name's turn has waited for its end.
     this.#send("entry", encodeInvalidateInode({ nodeid: parent, ...WHOLE }), origin);
+  }
+
+  /**
+   * Node id of a file that no name of this mount means any more; undefined where the kernel does not know it. For one that is
+   * open, too: its fsync(2) holds the lock that the kernel takes to delete it, and may wait until other kernels are told.
+   */
+  #gone(fileId: FileId): number | undefined {
+    const { nodeIds, tree } = this.#session;
+    const nodeid = nodeIds.knownNodeid(fileId);
+    if (nodeid === undefined || tree.get(fileId) !== undefined) return undefined;
+    return this.#session.isOpen(nodeid) ? undefined : nodeid;
   }
 
   /** Until it is told, the kernel answers from pages that are old: opens must not let it keep them. */

@@ -127,7 +127,7 @@ export class Session {
     const change = this.#strictChange(request);
     try {
       if (!this.misplaced.isEmpty) {
-        const telling = this.misplaced.refuse(request, (nodeid) => this.#isOpen(nodeid));
+        const telling = this.misplaced.refuse(request, (nodeid) => this.isOpen(nodeid));
         if (telling !== undefined) return this.#lookAgain(request, reply, telling);
       }
       const handler = handlerOf(request.opcode);
@@ -302,6 +302,13 @@ export class Session {
     this.tree.forget(fileId);
   }
 
+  /** Whether a program of this mount has a file open. */
+  isOpen(nodeid: number): boolean {
+    for (const handle of this.handles.values())
+      if (handle.kind === "file" && handle.nodeid === nodeid) return true;
+    return false;
+  }
+
   /** A draft begins: whoever has the file open, on any mount, may be reading half a version and half a draft. */
   #doubtReaders(file: TreeFile, writers: readonly number[]): void {
     if (!file.isShared) return;
@@ -315,12 +322,6 @@ export class Session {
   #lookAgain(request: Request, reply: Reply, telling: object): boolean {
     reply.error(Errno.ESTALE);
     return this.parked.afterDelivery(request, reply, "all", telling);
-  }
-
-  #isOpen(nodeid: number): boolean {
-    for (const handle of this.handles.values())
-      if (handle.kind === "file" && handle.nodeid === nodeid) return true;
-    return false;
   }
 
   /** In the log, too, as any refused change. */

@@ -47,7 +47,10 @@ export class Placing {
       this.#lifted.set(row.fileId, row);
       this.#tree.journal.remove(path);
       if (row.parent === null) this.#tree.vacancies.remove(path);
-      else this.#touch({ parent: row.parent, name: baseNameOf(path) });
+      else {
+        const isGone = this.#plan.pathOf(row.fileId) === undefined;
+        this.#touch({ parent: row.parent, name: baseNameOf(path) }, isGone ? row.fileId : undefined);
+      }
     }
   }
 
@@ -205,9 +208,9 @@ export class Placing {
     this.#touch({ parent, name });
   }
 
-  #touch({ parent, name }: Place): void {
+  #touch({ parent, name }: Place, gone?: FileId): void {
     this.#touched.add(parent);
-    this.#tree.notify({ type: "entry", parent, name }, undefined);
+    this.#tree.notify({ type: "entry", parent, name, gone }, undefined);
   }
 
   /** Makes the directories that lead to a path, and room at it. */

@@ -63,6 +63,20 @@ export function encodeInvalidateEntry({ parent, name, flags }: EntryName): Buffe
   return buffer;
 }
 
+/**
+ * FUSE_NOTIFY_DELETE: as INVAL_ENTRY, and if the name means `child` for the kernel, that file is gone, which inotify tells whoever
+ * watches it (IN_DELETE_SELF). The kernel locks the file for that.
+ */
+export function encodeDelete({ parent, child, name }: Omit<EntryName, "flags"> & { child: number }): Buffer {
+  const nameBytes = Buffer.byteLength(name);
+  const { buffer, view } = message(NOTIFY.DELETE, STRUCT_BYTES.notify_delete_out + nameBytes + 1);
+  writeInt64(view, BODY, parent);
+  writeInt64(view, BODY + 8, child);
+  view.setUint32(BODY + 16, nameBytes, true);
+  buffer.write(name, BODY + STRUCT_BYTES.notify_delete_out, "utf8");
+  return buffer;
+}
+
 /** Sends a notification on another thread. Await one before sending the next where their order matters. @throws PosixError */
 export function sendNotificationAsync(fd: number, notification: Buffer): Promise<NotifyOutcome> {
   return new Promise((resolve, reject) => {

@@ -243,4 +243,5 @@ export const STRUCT_BYTES = {
   direntplus: 152,
   notify_inval_inode_out: 24,
   notify_inval_entry_out: 16,
+  notify_delete_out: 24,
 } as const;

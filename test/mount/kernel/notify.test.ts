@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { encodeInvalidateEntry, encodeInvalidateInode } from "../../../mount/kernel/notify.ts";
+import { encodeDelete, encodeInvalidateEntry, encodeInvalidateInode } from "../../../mount/kernel/notify.ts";
 import { INVALIDATE_ENTRY_FLAG } from "../../../mount/kernel/protocol.ts";
 import { hex, text, u32, u64 } from "./message.ts";
 
@@ -26,6 +26,14 @@ describe("notifications, byte for byte after include/uapi/linux/fuse.h", () => {
       encodeInvalidateEntry({ parent: 1, name: "ö.md", flags: INVALIDATE_ENTRY_FLAG.EXPIRE_ONLY }),
       3,
       `${u64(1)}${u32(5)}${u32(1)}${text("ö.md")}`,
+    );
+  });
+
+  it("DELETE: parent, child, length of the name without its NUL, name", () => {
+    assertBytes(
+      encodeDelete({ parent: 1, child: 0x1_0000_0007, name: "ö.md" }),
+      6,
+      `${u64(1)}0700000001000000${u32(5)}${u32(0)}${text("ö.md")}`,
     );
   });
 });

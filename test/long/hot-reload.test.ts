@@ -1,0 +1,115 @@
+// Hot reload from machine to machine: what is saved on one daemon's mount shows in the page that a Docusaurus dev server on
+// another's serves, over PostgreSQL and S3, and nobody polls.
+
+import assert from "node:assert/strict";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Locator, Page } from "playwright-core";
+import { VACANCY_MS } from "../../lib/worktree/vacancies.ts";
+import { type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
+import { PostgresServer } from "../remote/postgres-server.ts";
+import { setS3Credentials, startS3Server } from "../remote/s3-server.ts";
+import { openBrowser } from "./browser.ts";
+import { DocusaurusSite } from "./docusaurus-site.ts";
+
+const CHAPTER = "content/02-Writing-Together/04-When-Two-People-Edit";
+const LESSON = `${CHAPTER}/01-lost-updates.md`;
+const LESSON_ADDRESS = "/Writing-Together/When-Two-People-Edit/lost-updates";
+const ADDED = `${CHAPTER}/04-a-quiet-hour.md`;
+/** The promise. */
+const SHOWN_MS = 2000;
+/** The machine may be busy with something else: of so many saves the quickest counts. */
+const SAVES = 7;
+const LATEST_MS = 60_000;
+
+/** A book that two daemons share, mounted by each; the second one's mount has the site. */
+async function withSite(use: (writer: Place, page: Page) => Promise<void>): Promise<void> {
+  const postgres = await PostgresServer.make("embedded");
+  const s3 = await startS3Server();
+  const env: NodeJS.ProcessEnv = {};
+  setS3Credentials(env);
+  const as = (agent: string) => ({ env: { ...env, PFS_AGENT_ID: agent } });
+  try {
+    const database = await postgres.makeDatabase();
+    const urls = [`postgres://pfs@127.0.0.1:${postgres.port}/${database}`, s3.urlOf("hot-reload")];
+    await withPlace(async (writer) => {
+      await withPlace(async (reader) => {
+        await writer.pfs("import", "my-book", SAMPLE);
+        await writer.pfs("remote", "add", "my-book", ...urls);
+        await writer.pfs("push", "my-book");
+        await reader.pfs("clone", ...urls, "my-book");
+        await writer.pfs("mount", "my-book", writer.dir);
+        await reader.pfs("mount", "my-book", reader.dir);
+        const site = await DocusaurusSite.install({ dir: join(reader.top, "site"), book: reader.dir });
+        const home = join(reader.top, "browser");
+        try {
+          const address = await site.start();
+          const browser = await openBrowser(home);
+          try {
+            const page = browser.pages()[0];
+            assert.ok(page !== undefined);
+            page.setDefaultTimeout(LATEST_MS);
+            await page.goto(`${address}${LESSON_ADDRESS}`);
+            await use(writer, page);
+          } finally {
+            await browser.close();
+          }
+        } finally {
+          await site.stop();
+        }
+      }, as("reader"));
+    }, as("writer"));
+  } finally {
+    await s3.stop();
+    await postgres.remove();
+  }
+}
+
+/** Milliseconds from the end of what is done until the page shows it. */
+async function shownMs(act: () => Promise<void>, isShown: () => Promise<void>): Promise<number> {
+  await act();
+  const doneMs = performance.now();
+  await isShown();
+  return Math.round(performance.now() - doneMs);
+}
+
+test("hot reload: a save on one machine shows in the page that Docusaurus serves on another within two seconds; so do a new and a removed lesson", (t) =>
+  withSite(async (writer, page) => {
+    const link = (name: string): Locator =>
+      page.getByRole("navigation", { name: "Docs sidebar" }).getByRole("link", { name, exact: true });
+    const lesson = join(writer.dir, LESSON);
+    const original = await readFile(lesson, "utf8");
+    await page.getByText("Ana opens a lesson at ten o'clock").waitFor();
+    const changed: number[] = [];
+    for (let round = 0; round < SAVES; round++)
+      changed.push(
+        await shownMs(
+          () => writeFile(lesson, original.replace("ten o'clock", `time ${round}`)),
+          () => page.getByText(`Ana opens a lesson at time ${round}`).waitFor(),
+        ),
+      );
+    await link("Small changes").waitFor();
+    const names = (round: number): string => `A quiet hour ${round}`;
+    const file = join(writer.dir, ADDED);
+    const added: number[] = [];
+    const removed: number[] = [];
+    for (let round = 0; round < SAVES; round++) {
+      added.push(
+        await shownMs(
+          () => writeFile(file, `---\ntitle: ${names(round)}\n---\n\nNobody else is here.\n`),
+          () => link(names(round)).waitFor(),
+        ),
+      );
+      removed.push(
+        await shownMs(
+          () => rm(file),
+          () => link(names(round)).waitFor({ state: "detached" }),
+        ),
+      );
+    }
+    t.diagnostic(JSON.stringify({ changed, added, removed }));
+    for (const all of [changed, added]) assert.ok(Math.min(...all) < SHOWN_MS, `${all}`);
+    // A path that is removed may come back at once, as editors do it: only after a second it is a deletion.
+    assert.ok(Math.min(...removed) < SHOWN_MS + VACANCY_MS, `${removed}`);
+  }));
