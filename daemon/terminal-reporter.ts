@@ -1,5 +1,6 @@
 /** Tells what happens to a person at a terminal: one line for each save and each refusal. */
 import type { LogRow } from "../schema/log-row.ts";
+import { whoDid } from "./cli/log-lines.ts";
 import type { Output } from "./cli/output.ts";
 import { clockTime, printable } from "./cli/text.ts";
 import type { Reporter } from "./reporter.ts";
@@ -47,8 +48,7 @@ export function makeTerminalReporter(output: Output): Reporter {
       if (row.status !== "ok") return;
       output.put({ event: "row", ...row });
       const path = pathOf(row);
-      if (path !== undefined)
-        tell(row.timestamp, verbs[row.operation], `${path}  (${row.agent_id}, ${row.command})`);
+      if (path !== undefined) tell(row.timestamp, verbs[row.operation], `${path}  (${whoDid(row)})`);
     },
     refusal(book, refusal) {
       const { time, path, agent, command, code, message, hint, count } = refusal;

@@ -5,18 +5,22 @@ import { type Cell, styled } from "./style.ts";
 
 /** The lines that tell a row, without its position; the second says why it was refused. */
 export function logLines(row: LogRow, time: string): Cell[][] {
-  const { agent_id, operation, status, error_message, command, user_id } = row;
+  const { operation, status, error_message, user_id } = row;
   const isRefused = status === "refused";
   const verb = (isRefused ? "refused" : operation).padEnd(10);
   const whose = user_id === BASE ? "" : `[${user_id}] `;
-  const by = command === null || command === "" ? agent_id : `${agent_id}, ${command}`;
   const line = [
     styled("dim", time),
     isRefused ? styled("red", verb) : verb,
     `${whose}${pathOf(row)}`,
-    styled("dim", `(${by})`),
+    styled("dim", `(${whoDid(row)})`),
   ];
   return error_message === null ? [line] : [line, [`${" ".repeat(6)}${operation}: ${error_message}`]];
+}
+
+/** The agent, and the program if it is known: of what another machine did it is not. */
+export function whoDid({ agent_id, command }: LogRow): string {
+  return command === null || command === "" ? agent_id : `${agent_id}, ${command}`;
 }
 
 function pathOf(row: LogRow): string {

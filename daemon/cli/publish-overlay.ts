@@ -20,7 +20,8 @@ export function addPublishOverlay(program: Command, contextOf: ContextOf): void 
     .summary("do to the base what was done in a user's overlay")
     .description(
       "Publishes what a user has changed, added, moved or hidden: each path becomes the base's, if the base still has the " +
-        "version that the user's began with. What was changed in the base meanwhile is refused and stays in the overlay.",
+        "version that the user's began with. What was changed in the base meanwhile is refused; then nothing is published, " +
+        "and all of it stays in the overlay.",
     )
     .argument("<book>", "its name, as `pfs ls` lists it")
     .argument("[path...]", "files and directories of the book; none: all of the overlay")
@@ -28,7 +29,7 @@ export function addPublishOverlay(program: Command, contextOf: ContextOf): void 
     .option("--agent <name>", "who answers for it (default: PFS_AGENT_ID, else the login name)")
     .addHelpText(
       "after",
-      "\nThe exit code is 1 when anything was refused; the paths that were held back can be published by name." +
+      "\nThe exit code is 1 when anything was refused; the paths that were held back for it can then be published by name." +
         "\n\nExamples:\n  pfs publish-overlay my-book --user alice\n  pfs publish-overlay my-book content/01-Part --user alice --json",
     )
     .action(async (book: string, words: string[], options: PublishOptions, command: Command) => {

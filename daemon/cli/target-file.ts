@@ -107,7 +107,7 @@ function removeOnSignal(temporary: string): () => void {
 
 function exists(path: string): PfsError {
   return new PfsError("EXISTS", `${path} is there already.`, {
-    hint: "Name another file with -o, or replace it with --force.",
+    hint: "Name another file, or replace it with --force.",
   });
 }
 

@@ -45,7 +45,8 @@ export function addWrite(program: Command, contextOf: ContextOf): void {
     .addHelpText(
       "after",
       "\nExamples:\n  pfs write my-book content/01-Part/01-Chapter/01-lesson.md < lesson.md\n" +
-        '  old=$(pfs cat --hash my-book "$path"); pfs cat my-book "$path" | ./edit | pfs write my-book "$path" --expect "$old"\n' +
+        '  old=$(pfs cat --hash my-book "$path")\n' +
+        '  pfs cat my-book "$path" | ./edit > new && pfs write my-book "$path" --expect "$old" < new\n' +
         "  pfs write my-book static/img/new.png --expect absent < new.png",
     )
     .action(async (book: string, word: string, options: WriteOptions, command: Command) => {

@@ -4,7 +4,11 @@ import { ArchiveFile } from "./archive-file.ts";
 import type { ControlModule } from "./control-module.ts";
 
 export const archiveFiles: readonly ControlModule[] = [
-  moduleOf("archive.zip", "all", "the files as they are here, as a ZIP archive: made when it is opened"),
+  moduleOf(
+    "archive.zip",
+    "all",
+    "the files as they are here, as a ZIP archive: made when it is opened; for unzip, copy it first",
+  ),
   moduleOf("archive-content.zip", "content", "those that are not below static/"),
   moduleOf("archive-assets.zip", "assets", "those that are"),
 ];

@@ -36,7 +36,10 @@ test("backup: beside a daemon while a program saves; restored, the book is there
       [],
     );
     const again = await run("backup", file);
-    assert.deepEqual([again.code, again.stderr.split("\n")[0]], [1, `pfs: ${file} is there already.`]);
+    assert.deepEqual(
+      [again.code, again.stderr],
+      [1, `pfs: ${file} is there already.\n  Name another file, or replace it with --force.\n`],
+    );
     const refused = await run("restore-backup", file);
     assert.match(
       refused.stderr,

@@ -233,6 +233,10 @@ test("remotes of the configuration: a book that others share is cloned, one that
     assert.match(await a.pfs("clone", ...urls, "new-book"), /Cloned new-book: 0 files/);
     await b.pfs("stop");
     assert.equal(await daemon.exit, 0);
+    // What another machine did has no program here.
+    const told = daemon.stdout.join("\n");
+    assert.match(told, /created +content\/\S+\.md {2}\([^,)]+\)/);
+    assert.doesNotMatch(told, /, null\)/);
   }));
 
 test("offline: writes go on and wait, what is not here is EIO and not missing, and all of it drains when the remote is back", () =>
