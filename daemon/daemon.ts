@@ -9,6 +9,7 @@ import { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { HttpAddress } from "../schema/http-address.ts";
 import type { BookId } from "../schema/ids.ts";
+import { shellWord } from "../schema/shell-word.ts";
 import { openAccessSocket } from "./access-socket.ts";
 import { ArchiveMeter } from "./archive-meter.ts";
 import { CacheKeeper, type CacheStatus } from "./cache-keeper.ts";
@@ -247,8 +248,16 @@ export class Daemon {
     }
   }
 
-  /** @throws PfsError NOT_PERMITTED: the configuration wants the book to be shared, and would share it again */
-  refuseConfigured(bookId: BookId): void {
+  /**
+   * @throws PfsError NOT_PERMITTED: the configuration wants the book to be shared, and would share it again; a strict mount takes no
+   * saves without the remote
+   */
+  refuseUnsharing(bookId: BookId): void {
+    const strict = this.mounts.list().find(({ book, options }) => book === bookId && isStrict(options));
+    if (strict !== undefined)
+      throw new PfsError("NOT_PERMITTED", `${bookId} is mounted with sync=strict at ${strict.directory}.`, {
+        hint: `Nothing was changed. Run \`pfs umount ${shellWord(strict.directory)}\` first, and mount it without sync=strict.`,
+      });
     if (this.#configuration?.shares(bookId) !== true) return;
     const { file } = this.#configuration.status();
     throw new PfsError("NOT_PERMITTED", `The configuration ${file} says that ${bookId} is shared.`, {
@@ -344,6 +353,12 @@ export class Daemon {
       if (this.mounts.list().length > 0) await sleep(STOP_RETRY_MS);
     }
   }
+}
+
+/** Of a mount that saves. */
+function isStrict(options: string): boolean {
+  const words = options.split(",");
+  return words.includes("sync=strict") && !words.includes("ro");
 }
 
 /** A store may be in the hands of a command for a moment; a daemon that answers is there to stay. */

@@ -33,12 +33,12 @@ export function findRemoteUrls(
   const fallback = nonEmpty(PFS_REMOTE);
   const blobsUrl = blobs[0] ?? directories.pop() ?? fallback;
   if (blobsUrl === undefined)
-    throw new PfsError("USAGE", "Nothing says where the bytes are to be shared.", { hint: HINT });
+    throw new PfsError("USAGE", "No URL says where the bytes are shared.", { hint: HINT });
   const isDirectory = blobsUrl.startsWith("file:");
   const own = logs[0] ?? directories.pop();
   const logUrl = own ?? (given.length > 0 && isDirectory ? blobsUrl : nonEmpty(DATABASE_URL)) ?? blobsUrl;
   if (!isDirectory && logUrl === blobsUrl)
-    throw new PfsError("USAGE", "Nothing says where the log is to be shared.", { hint: HINT });
+    throw new PfsError("USAGE", "No URL says where the log is shared.", { hint: HINT });
   parseBlobsUrl(blobsUrl);
   return { logUrl: withoutSecrets(logUrl), blobsUrl };
 }

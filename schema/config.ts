@@ -172,7 +172,7 @@ function check<Shape extends z.ZodType>(expected: Shape, json: string, source: s
   } catch (cause) {
     // The engine quotes what it has met, which may be what nobody else is to read.
     const where = (cause as Error).message.replace(/, (\.\.\.)?".*$/s, "");
-    throw refused(source, `is not JSON: ${where}`);
+    throw refused(source, `it is not JSON: ${where}`);
   }
   const result = expected.safeParse(value);
   if (!result.success) throw refused(source, describe(result.error.issues[0] as z.core.$ZodIssue, value));

@@ -51,13 +51,13 @@ async function onScreen(use: (signal: AbortSignal) => Promise<void>): Promise<vo
     for (const key of keys.toString()) if (QUIT.has(key)) quit();
   };
   process.once("SIGTERM", quit).once("SIGHUP", quit);
-  process.stdin.setRawMode(true).on("data", onKeys);
+  process.stdin.setRawMode(true).on("data", onKeys).once("end", quit);
   process.stdout.write(ENTER);
   try {
     await use(abort.signal);
   } finally {
     process.stdout.write(LEAVE);
-    process.stdin.setRawMode(false).off("data", onKeys).pause();
+    process.stdin.setRawMode(false).off("data", onKeys).off("end", quit).pause();
     process.removeListener("SIGTERM", quit).removeListener("SIGHUP", quit);
   }
 }

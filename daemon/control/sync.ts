@@ -35,7 +35,7 @@ export function syncRoutes(daemon: Daemon): Route[] {
       summary: "Ends to share a book; it stays as it is, here and there.",
       async handle({ params }) {
         const book = check(bookId, params.book);
-        daemon.refuseConfigured(book);
+        daemon.refuseUnsharing(book);
         return await daemon.syncer.remove(book);
       },
     },

@@ -151,7 +151,7 @@ test("what is wrong in a configuration is said with the key, what it is and what
   ];
   for (const [config, message] of cases)
     assert.equal(refusalOf(config), `The configuration ${FILE}: ${message}`);
-  assert.match(refusalOf('{"store":'), /^The configuration \S+: is not JSON: /);
+  assert.match(refusalOf('{"store":'), /^The configuration \S+: it is not JSON: /);
 });
 
 test("commands take store and agent of a configuration whatever else is wrong with it", () => {
