@@ -9,7 +9,8 @@ import { clearWorkplace, findLeftovers, listOutsideTraces, type Workplace } from
 import type { Failure, Outcome } from "./outcome.ts";
 import { runTestFile } from "./test-file.ts";
 
-const CONCURRENCY = 2;
+/** One more than the two processors that there are at least: tests wait for daemons and disks, too. */
+const CONCURRENCY = 3;
 const COMPILE_CACHE = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "pfs-tests");
 
 /** What to run: paths relative to the project's root, which is the working directory. */
