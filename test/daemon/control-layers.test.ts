@@ -65,8 +65,9 @@ test("W2, R5: a conflict in a user's overlay shows on mounts of that user only; 
     await writeFile(
       script,
       `const fs = require("node:fs"); const fd = fs.openSync(process.argv[2], "r+"); fs.writeSync(fd, "one\\n2\\n3\\n", 0);
-       console.log("changed"); process.on("SIGUSR1", () => { try { fs.closeSync(fd); console.log("saved"); }
-       catch (error) { console.log(error.code ?? error.errno); } process.exit(); }); setInterval(() => {}, 1000);`,
+       process.on("SIGUSR1", () => { try { fs.closeSync(fd); console.log("saved"); }
+       catch (error) { console.log(error.code ?? error.errno); } process.exit(); });
+       console.log("changed"); setInterval(() => {}, 1000);`,
     );
     const writer = start(script, join(dir, "a.md"));
     await writer.until(/^changed$/);
