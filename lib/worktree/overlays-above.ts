@@ -147,8 +147,10 @@ export class OverlaysAbove {
 
   /** To be called before the base's own rows and entries move. */
   follow(moves: readonly BaseMove[], actor: Actor, startedMs: number): void {
-    const staying = new Set(moves.flatMap((move) => this.#occupantsOf(move, moves)));
-    // Who keeps a directory at its old name has no room there for what comes to that.
+    const staying = new Set(
+      moves.flatMap((move) => [...this.#occupantsOf(move, moves), ...this.#keepersOf(move)]),
+    );
+    // Who keeps anything at its old name has no room there for what comes to that.
     for (const move of moves) for (const userId of this.#parting(move, staying)) staying.add(userId);
     const followed = moves.flatMap((move) => this.#followed(move, staying));
     for (const [index, { row }] of followed.entries()) {
@@ -200,17 +202,11 @@ export class OverlaysAbove {
 
   /** `staying`: overlays in which a name is taken. Where two change places, what is of either stays. */
   #followed(move: BaseMove, staying: ReadonlySet<UserId>): Followed[] {
-    const { fileId, isDirectory, to, oldPath, newPath } = move;
-    const staysBehind = (userId: UserId): boolean =>
-      staying.has(userId) || !this.#shares(userId, to.parent, newPath);
+    const { fileId, isDirectory, to, newPath } = move;
     if (!isDirectory) {
-      return (
-        this.#byId
-          .all(fileId, BASE)
-          // A path that is just being written anew stays where that is done.
-          .filter((row) => row.path === oldPath && row.parent !== null && !staysBehind(row.userId))
-          .map((row) => ({ row, to: newPath, parent: to.parent }))
-      );
+      return this.#versionsOf(move)
+        .filter(({ userId }) => !staying.has(userId))
+        .map((row) => ({ row, to: newPath, parent: to.parent }));
     }
     const { kept, moved } = this.#keptIn(move);
     const parting = this.#parting(move, staying);
@@ -220,6 +216,18 @@ export class OverlaysAbove {
       if (parting.has(userId)) this.#splitOff(userId, directory, fileId, split);
     }
     return moved.filter(({ row: { userId } }) => !parting.has(userId));
+  }
+
+  /** What overlays have of a file of the base at its name. */
+  #versionsOf({ fileId, isDirectory, oldPath }: BaseMove): OverlayRow[] {
+    return isDirectory ? [] : this.#byId.all(fileId, BASE).filter(({ path }) => path === oldPath);
+  }
+
+  /** Overlays that keep theirs: it is just being written anew, or the new name is in a directory that they do not share. */
+  #keepersOf(move: BaseMove): UserId[] {
+    return this.#versionsOf(move)
+      .filter(({ parent, userId }) => parent === null || !this.#shares(userId, move.to.parent, move.newPath))
+      .map(({ userId }) => userId);
   }
 
   /** Overlays that have something in a directory that moves, and keep it at the old name. */
@@ -367,24 +375,16 @@ export class OverlaysAbove {
   }
 
   #logAway({ path, userId, sha256, fileId }: OverlayRow, actor: Actor, startedMs: number): void {
-    const {
-      log,
-      book: { bookId },
-    } = this.#parts;
-    log.append(
-      { operation: "rename", bookId, path, userId, prevHash: sha256, newHash: null, startedMs, fileId },
-      actor,
-    );
+    const { bookId } = this.#parts.book;
+    const away = { operation: "rename", bookId, path, userId, prevHash: sha256, newHash: null } as const;
+    this.#parts.log.append({ ...away, startedMs, fileId }, actor);
   }
 
   #logTo(row: OverlayRow, path: TreePath, actor: Actor, startedMs: number): void {
-    const {
-      log,
-      book: { bookId },
-    } = this.#parts;
+    const { bookId } = this.#parts.book;
     const { userId, sha256, fileId, size, mode, mtime } = row;
     const moved = { operation: "rename", bookId, path, userId, prevPath: row.path, prevHash: null } as const;
-    log.append({ ...moved, newHash: sha256, startedMs, fileId, size, mode, mtime }, actor);
+    this.#parts.log.append({ ...moved, newHash: sha256, startedMs, fileId, size, mode, mtime }, actor);
   }
 }
 

@@ -55,6 +55,18 @@ test("I1: the base exchanges a file and a directory: an overlay's versions follo
     assert.equal(alice.text("part/d.md/a.md"), "alice's a");
   }));
 
+test("I1: the base exchanges a file with one in a directory that an overlay does not share: what it has stays", () =>
+  withOverlay((base, alice) => {
+    base.makeDirectories("a");
+    base.write("a/b", "1");
+    base.write("b", "2");
+    alice.rename("b", "a", EXCHANGE, HIDES);
+    base.rename("a", "b", EXCHANGE);
+    base.rename("a", "b/b", EXCHANGE);
+    assert.deepEqual([base.text("a"), base.text("b/b")], ["1", "2"]);
+    assert.deepEqual([alice.text("a"), alice.text("b/b")], ["2", "1"]);
+  }));
+
 test("I1: the base exchanges two, and an overlay has something else at one of the names: what it has stays", () =>
   withOverlay((base, alice) => {
     alice.write("part/e", "alice's e");
