@@ -73,7 +73,10 @@ export function recordVersion(
 ): Recorded {
   const own = tree.journal.get(version.path);
   // In an overlay: the base's version that shows there, until this one covers it.
-  const covered = own === undefined ? findCovered(tree, placeOf(version)) : undefined;
+  const shown = own === undefined ? findCovered(tree, placeOf(version)) : undefined;
+  // Who has seen that there is none is not in the way of one that the base has removed a moment ago.
+  const isLeaving = base === null && shown?.parent === null && !tree.vacancies.has(version.path);
+  const covered = isLeaving ? undefined : shown;
   const present = own ?? covered;
   if ((present?.sha256 ?? null) !== base) throw new MovedOn(present);
   const row: JournalRow = {
@@ -187,7 +190,11 @@ function saveDraft(tree: Tree, file: OpenFile, actor: Actor, mayDefer = false): 
   const taken = tree.strict.change?.taken(path);
   const isPart = taken !== undefined && (taken.hash !== hash || taken.mode !== whole.mode);
   const version = taken === undefined ? whole : asTaken(tree, whole, taken);
-  const isNew = tree.newborn(file.parent, file.name) === file;
+  const newborn = tree.newborn(file.parent, file.name);
+  const isNew = newborn === file;
+  // The base has removed it, and another file, which is yet to be saved, was made there.
+  if (newborn !== undefined && !isNew)
+    refuseSave(tree, { file, version: whole, current: undefined, actor, startedMs });
   // The very bytes that were there mend them if they have been damaged.
   const isStored = draft !== undefined && (hash !== file.hash || !tree.blobs.isSound(hash));
   let recorded: Recorded;

@@ -45,6 +45,35 @@ test("R5: a user sees the base, changes only the overlay, and nobody else's", ()
     assert.deepEqual(alice.list("part/one").sort(), ["a.md", "b.md", "mine.md"]);
   }));
 
+test("W1: where the base has removed a file a moment ago a user makes another one, whatever becomes of the base's", () => {
+  for (const comesBack of [false, true])
+    withOverlay((base, alice) => {
+      base.unlink("part/one/a.md");
+      alice.write("part/one/a.md", "alice's");
+      if (comesBack) base.write("part/one/a.md", "the base's anew");
+      base.settle();
+      assert.equal(alice.text("part/one/a.md"), "alice's");
+      assert.deepEqual(alice.list("part/one").sort(), ["a.md", "b.md"]);
+      assert.deepEqual(base.list("part/one").sort(), comesBack ? ["a.md", "b.md"] : ["b.md"]);
+      assert.notEqual(alice.node("part/one/a.md").fileId, base.find("part/one/a.md")?.fileId);
+    });
+});
+
+test("W2: a draft of a file that the base has removed is a conflict where the user has made another file meanwhile", () =>
+  withOverlay((base, alice) => {
+    const old = alice.open("part/one/a.md");
+    old.write(0, Buffer.from("draft"), ALICE);
+    base.unlink("part/one/a.md");
+    const made = alice.create("part/one/a.md");
+    made.write(0, Buffer.from("made"), ALICE);
+    assert.throws(() => old.commit(ALICE, { durable: false }), refused("CONFLICT"));
+    old.release(ALICE);
+    assert.deepEqual(alice.list("part/one").sort(), ["a.md", "b.md"]);
+    assert.equal(made.commit(ALICE, { durable: false }), "committed");
+    made.release(ALICE);
+    assert.equal(alice.text("part/one/a.md"), "made");
+  }));
+
 test("I1, FR-016: copy-up keeps inode, mode, owner and attributes; a first write of nothing new copies nothing", () =>
   withOverlay((base, alice) => {
     const { fileId } = base.node("part/one/a.md");
