@@ -2,9 +2,9 @@
  * Owns removing what a store keeps for nobody, a few blobs at a time, so that nobody who saves waits long. Must never believe
  * that what was garbage a moment ago still is.
  */
-import type { BlobHash } from "../schema/ids.ts";
 import type { Garbage } from "./garbage.ts";
 import type { Library } from "./library.ts";
+import { neededSince } from "./needed-blobs.ts";
 
 /** Of one call of {@link collectGarbage}: some milliseconds, where files are large. */
 const BATCH = 100;
@@ -39,18 +39,6 @@ export function collectGarbage({ store, blobs: stored }: Library, garbage: Garba
     const sizeBytes = [...blobs, ...files].reduce((sum, each) => sum + each.sizeBytes, 0);
     return { blobs: blobs.length, files: files.length, sizeBytes };
   });
-}
-
-/** What came to be named after a position of the log. Each new journal row is a row of the log. */
-function neededSince(database: Library["store"]["database"], seq: number): Set<BlobHash> {
-  const rows = database
-    .prepare(
-      `SELECT new_hash FROM audit_log WHERE seq > ? AND new_hash IS NOT NULL
-       UNION SELECT mine FROM conflict WHERE ended IS NULL`,
-    )
-    .pluck()
-    .all(seq);
-  return new Set(rows as BlobHash[]);
 }
 
 /** Adds up what the calls for all batches have removed. */

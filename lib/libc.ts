@@ -237,9 +237,12 @@ export function mountFilesystem({ source, target, type, flags, data }: MountRequ
   check(mount(source, target, type, flags, data) as number, `mounting ${target}`, target);
 }
 
+/** Of umount2(2): takes a mount out of the tree at once, and ends it with its last user. Source: linux/fs.h */
+export const MNT_DETACH = 2;
+
 /**
  * umount2(2) on a thread of its own: unmounting may write back what only the thread that serves the mount can
- * take, which in turn may wait for this one. Flags: MNT_DETACH 2, UMOUNT_NOFOLLOW 8.
+ * take, which in turn may wait for this one. Flags: {@link MNT_DETACH}, UMOUNT_NOFOLLOW 8.
  */
 export function unmountFilesystem(target: string, flags: number): Promise<void> {
   umount2 ??= bind("int umount2(const char *target, int flags)");

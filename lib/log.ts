@@ -11,6 +11,7 @@ import {
   type LogOperation,
   type LogRow,
   type LogRowBody,
+  logColumns,
 } from "../schema/log-row.ts";
 import type { CheckMode } from "../schema/mount-options.ts";
 import { Counters } from "./counters.ts";
@@ -66,31 +67,8 @@ export class Log {
 
   constructor(store: Store) {
     this.#store = store;
-    const columns = [
-      "seq",
-      "timestamp",
-      "agent_id",
-      "operation",
-      "book_id",
-      "path",
-      "user_id",
-      "prev_hash",
-      "new_hash",
-      "status",
-      "error_message",
-      "execution_time_ms",
-      "file_id",
-      "prev_path",
-      "uid",
-      "pid",
-      "command",
-      "size",
-      "mode",
-      "mtime",
-      "entry_hash",
-    ];
     this.#insert = store.database.prepare(
-      `INSERT INTO audit_log (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
+      `INSERT INTO audit_log (${logColumns}) VALUES (${logColumns.map(() => "?")})`,
     );
     this.#readHead = store.database.prepare(
       "SELECT seq, entry_hash, timestamp FROM audit_log ORDER BY seq DESC LIMIT 1",
@@ -179,29 +157,8 @@ export class Log {
       mtime: entry.mtime ?? null,
     } satisfies LogRowBody;
     const row: LogRow = { ...unchained, entry_hash: entryHash(this.#head, canonicalJson(unchained)) };
-    this.#insert.run(
-      row.seq,
-      row.timestamp,
-      row.agent_id,
-      row.operation,
-      row.book_id,
-      row.path,
-      row.user_id,
-      row.prev_hash,
-      row.new_hash,
-      row.status,
-      row.error_message,
-      row.execution_time_ms,
-      row.file_id,
-      row.prev_path,
-      row.uid,
-      row.pid,
-      row.command,
-      row.size,
-      row.mode,
-      row.mtime,
-      row.entry_hash,
-    );
+    // By position: by name takes SQLite's binding twice as long.
+    this.#insert.run(logColumns.map((name) => row[name]));
     passStep("log.written");
     this.#store.afterRollback(() => this.#load());
     this.#seq = row.seq;

@@ -64,6 +64,31 @@ export interface LogRow extends LogRowBody {
   readonly entry_hash: string;
 }
 
+/** Every field of a row, as the columns of the table are named. */
+export const logColumns = [
+  "seq",
+  "timestamp",
+  "agent_id",
+  "operation",
+  "book_id",
+  "path",
+  "user_id",
+  "prev_hash",
+  "new_hash",
+  "status",
+  "error_message",
+  "execution_time_ms",
+  "file_id",
+  "prev_path",
+  "uid",
+  "pid",
+  "command",
+  "size",
+  "mode",
+  "mtime",
+  "entry_hash",
+] as const satisfies readonly (keyof LogRow)[];
+
 /** What stands for the entry hash before the first row. */
 export const GENESIS_HASH = "0".repeat(64);
 

@@ -5,6 +5,7 @@
 import type { BlobHash } from "../../schema/ids.ts";
 import { isOnRemote } from "../absent-bytes.ts";
 import type { Library } from "../library.ts";
+import { neededSince } from "../needed-blobs.ts";
 
 /** Some of what was found to be evictable, of which a remote has just said that it has it. Plain data. */
 export interface Eviction {
@@ -25,7 +26,7 @@ export interface Evicted {
 export function evictBlobs(library: Library, { seq, hashes, usedBefore }: Eviction): Evicted {
   const { store, blobs } = library;
   return store.transaction(() => {
-    const kept = new Set([...neededSince(library, seq), ...openHashes(library)]);
+    const kept = new Set([...neededSince(store.database, seq), ...openHashes(library)]);
     const evicted = { blobs: 0, bytes: 0 };
     for (const hash of hashes) {
       const sizeBytes = blobs.sizeOf(hash);
@@ -37,20 +38,6 @@ export function evictBlobs(library: Library, { seq, hashes, usedBefore }: Evicti
     }
     return evicted;
   });
-}
-
-/** What rows after a position of the log name, and conflicts that are open. Each new journal row is a row of the log. */
-function neededSince({ store }: Library, seq: number): BlobHash[] {
-  return store.database
-    .prepare<unknown[], BlobHash>(
-      `SELECT new_hash FROM audit_log WHERE seq > :seq AND new_hash IS NOT NULL
-       UNION SELECT prev_hash FROM audit_log WHERE seq > :seq AND prev_hash IS NOT NULL
-       UNION SELECT mine FROM conflict WHERE ended IS NULL
-       UNION SELECT base FROM conflict WHERE ended IS NULL AND base IS NOT NULL
-       UNION SELECT theirs FROM conflict WHERE ended IS NULL AND theirs IS NOT NULL`,
-    )
-    .pluck()
-    .all({ seq });
 }
 
 /** The versions that open files began with, drafts too, and those that their paths have now, which a save may have to be merged with. */

@@ -3,6 +3,7 @@
  * Must never change anything; evict-blobs.ts does.
  */
 import { BASE, type BlobHash } from "../../schema/ids.ts";
+import { CONFLICT_BLOBS } from "../needed-blobs.ts";
 import type { StoreReader } from "../reader.ts";
 import { IS_FOR_OTHERS } from "../shared-rows.ts";
 
@@ -34,9 +35,7 @@ const NEEDED = `SELECT a.new_hash ${UNSENT} AND a.new_hash IS NOT NULL
   UNION ALL SELECT a.prev_hash ${UNSENT} AND a.prev_hash IS NOT NULL
   UNION ALL SELECT sha256 FROM file_journal WHERE user_id <> '${BASE}'
   UNION ALL SELECT base_sha256 FROM file_journal WHERE base_sha256 IS NOT NULL
-  UNION ALL SELECT mine FROM conflict WHERE ended IS NULL
-  UNION ALL SELECT base FROM conflict WHERE ended IS NULL AND base IS NOT NULL
-  UNION ALL SELECT theirs FROM conflict WHERE ended IS NULL AND theirs IS NOT NULL`;
+  UNION ALL ${CONFLICT_BLOBS}`;
 
 /** Looks at every blob's size, and through the log where that is over the limit. */
 export function findEvictable(reader: StoreReader, { limitBytes, usedBefore }: EvictableQuery): Evictable {

@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import type Sqlite from "better-sqlite3";
 import { PfsError } from "../../schema/errors.ts";
 import type { BookId, UserId } from "../../schema/ids.ts";
-import { GENESIS_HASH } from "../../schema/log-row.ts";
+import { GENESIS_HASH, logColumns } from "../../schema/log-row.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { RowToShare, SharedRow } from "../../schema/shared-row.ts";
 import { advanceClaim, claim, readClaim, retractClaim } from "./directory-claims.ts";
@@ -21,31 +21,7 @@ import { parsePage } from "./shared-chain.ts";
 const PAGE_FILES = 2000;
 const FILE_COLUMNS =
   "user_id, path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id, seq, agent_id";
-const LOG_COLUMNS = [
-  "book_id",
-  "seq",
-  "origin",
-  "origin_seq",
-  "timestamp",
-  "agent_id",
-  "operation",
-  "path",
-  "user_id",
-  "prev_hash",
-  "new_hash",
-  "status",
-  "error_message",
-  "execution_time_ms",
-  "file_id",
-  "prev_path",
-  "uid",
-  "pid",
-  "command",
-  "size",
-  "mode",
-  "mtime",
-  "entry_hash",
-];
+const LOG_COLUMNS = ["origin", "origin_seq", ...logColumns];
 
 interface DirectoryLogOptions {
   /** Makes what is missing. */

@@ -5,12 +5,11 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mountFilesystem, unmountFilesystem } from "../../lib/libc.ts";
+import { MNT_DETACH, mountFilesystem, unmountFilesystem } from "../../lib/libc.ts";
 
 /** Where systemd mounts the filesystem by which connections are controlled. Source: linux/Documentation/filesystems/fuse */
 const CONNECTIONS = "/sys/fs/fuse/connections";
 const SIGKILL_PENDING = 1n << 8n;
-const MNT_DETACH = 2;
 
 /** Whether a process was killed and yet is there, not only for its parent to be told. */
 export function isKilledButThere(pid: number): boolean {

@@ -4,7 +4,7 @@
  */
 import { constants, existsSync, openSync, readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { closeFd, mountFilesystem, setNonBlocking, unmountFilesystem } from "../../lib/libc.ts";
+import { closeFd, MNT_DETACH, mountFilesystem, setNonBlocking, unmountFilesystem } from "../../lib/libc.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { shellWord } from "../../schema/shell-word.ts";
 import { fusermountAttach, fusermountDetach } from "./fusermount.ts";
@@ -15,8 +15,7 @@ const FUSE_DEVICE = "/dev/fuse";
 const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
-/** `MNT_DETACH`, `UMOUNT_NOFOLLOW` of umount2(2). */
-const MNT_DETACH = 2;
+/** Of umount2(2). */
 const UMOUNT_NOFOLLOW = 8;
 /** Bit 21 of a set of capabilities. Source: linux/capability.h */
 const CAP_SYS_ADMIN = 1n << 21n;
