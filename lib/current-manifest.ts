@@ -5,7 +5,8 @@
 import type { Statement } from "better-sqlite3";
 import { BASE, type BlobHash, type BookId, type Seq } from "../schema/ids.ts";
 import type { Log } from "./log.ts";
-import { type Manifest, type ManifestView, manifestHashOf, rememberManifest } from "./manifest.ts";
+import { type Manifest, type ManifestView, rememberManifest } from "./manifest.ts";
+import { ManifestText } from "./manifest-text.ts";
 import type { Store } from "./store.ts";
 import { fromIso, now, type Time } from "./time.ts";
 
@@ -17,8 +18,6 @@ interface Changed {
 
 /** Rows of the log past which reading the journal anew is cheaper than going through them. */
 const MAX_ROWS_BEHIND = 10_000;
-const HASH_DIGITS = 64;
-const NEWLINE = 0x0a;
 
 export class CurrentManifest implements ManifestView {
   readonly #store: Store;
@@ -69,12 +68,14 @@ export class CurrentManifest implements ManifestView {
   }
 
   #make(seq: Seq): Manifest {
-    const lines: string[] = [];
-    for (const [path, hash] of this.#files.iterate(this.#bookId, BASE)) lines.push(`${path}:${hash}\n`);
-    const bytes = Buffer.from(lines.join(""));
+    const text = ManifestText.of(this.#lines());
     const latest = this.#latest;
-    const hash = manifestHashOf(bytes);
-    return { bytes, hash, seq, since: latest?.hash === hash ? latest.since : timeOf(this.#log) };
+    const hash = text.hash();
+    return { text, hash, seq, since: latest?.hash === hash ? latest.since : timeOf(this.#log) };
+  }
+
+  *#lines(): Generator<string, void> {
+    for (const [path, hash] of this.#files.iterate(this.#bookId, BASE)) yield `${path}:${hash}`;
   }
 
   #follow(latest: Manifest, seq: Seq): Manifest {
@@ -85,46 +86,12 @@ export class CurrentManifest implements ManifestView {
       since = fromIso(timestamp);
     }
     if (changed.size === 0) return { ...latest, seq };
-    const bytes = replaceLines(latest.bytes, changed);
-    const hash = manifestHashOf(bytes);
-    return hash === latest.hash ? { ...latest, seq } : { bytes, hash, seq, since };
+    const text = latest.text.with(changed);
+    const hash = text.hash();
+    return hash === latest.hash ? { ...latest, seq } : { text, hash, seq, since };
   }
 }
 
 function timeOf({ timestamp }: Log): Time {
   return timestamp === "" ? now() : fromIso(timestamp);
-}
-
-/** The lines with those of some paths changed, added or (null) left out. */
-function replaceLines(bytes: Buffer, changed: ReadonlyMap<string, BlobHash | null>): Buffer {
-  const paths = [...changed.keys()].map((path) => ({ path, key: Buffer.from(path) }));
-  paths.sort((a, b) => Buffer.compare(a.key, b.key));
-  const parts: Buffer[] = [];
-  let copied = 0;
-  for (const { path, key } of paths) {
-    const { start, end } = findLine(bytes, key, copied);
-    const hash = changed.get(path);
-    parts.push(bytes.subarray(copied, start));
-    if (hash != null) parts.push(Buffer.from(`${path}:${hash}\n`));
-    copied = end;
-  }
-  parts.push(bytes.subarray(copied));
-  return Buffer.concat(parts);
-}
-
-/** Where the line of a path is; empty, where it would be. Lines from `from` on are looked at, by halving. */
-function findLine(bytes: Buffer, path: Buffer, from: number): { start: number; end: number } {
-  let [low, high] = [from, bytes.length];
-  while (low < high) {
-    // The line that the middle is in; a path has no newline in it.
-    const middle = (low + high) >>> 1;
-    const start = middle === low ? low : bytes.lastIndexOf(NEWLINE, middle - 1) + 1;
-    const lineStart = Math.max(start, low);
-    const lineEnd = bytes.indexOf(NEWLINE, middle) + 1;
-    const order = bytes.compare(path, 0, path.length, lineStart, lineEnd - 1 - HASH_DIGITS - 1);
-    if (order === 0) return { start: lineStart, end: lineEnd };
-    if (order < 0) low = lineEnd;
-    else high = lineStart;
-  }
-  return { start: low, end: low };
 }

@@ -2,11 +2,12 @@
  * Owns manifests: one `path:sha256` line per file of the base, bytewise sorted, each ending in a newline; their hash; and
  * at which positions hashes were that somebody was told. Must never know who asks.
  */
-import { createHash, hash as sha256 } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Database } from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
 import { BASE, type BlobHash, type BookId, isBlobHash, quote, type Seq } from "../schema/ids.ts";
 import { isHashBeginning } from "../schema/reference.ts";
+import type { ManifestText } from "./manifest-text.ts";
 import { PastFiles } from "./past/past-files.ts";
 import type { Store } from "./store.ts";
 import type { Time } from "./time.ts";
@@ -19,7 +20,7 @@ export interface ManifestPosition {
 /** A manifest as it is shown. */
 export interface Manifest {
   /** One `path:sha256` line per file, bytewise sorted by path, each ending in a newline. */
-  readonly bytes: Buffer;
+  readonly text: ManifestText;
   readonly hash: BlobHash;
   readonly seq: Seq;
   /** When it became what it is. */
@@ -45,11 +46,6 @@ export function manifestHash(database: Database, bookId: BookId, seq: Seq): Blob
   const digest = createHash("sha256");
   for (const line of manifestLines(database, bookId, seq)) digest.update(`${line}\n`);
   return digest.digest("hex") as BlobHash;
-}
-
-/** SHA-256 of a manifest's bytes. */
-export function manifestHashOf(bytes: Uint8Array): BlobHash {
-  return sha256("sha256", bytes, "hex") as BlobHash;
 }
 
 /** Remembers that a manifest hash was told. Of several positions with one manifest the latest is kept. */

@@ -3,13 +3,8 @@
  * look at the present.
  */
 import type { BookId, Seq } from "../../schema/ids.ts";
-import {
-  type Manifest,
-  type ManifestView,
-  manifestHashOf,
-  manifestLines,
-  rememberManifest,
-} from "../manifest.ts";
+import { type Manifest, type ManifestView, manifestLines, rememberManifest } from "../manifest.ts";
+import { ManifestText } from "../manifest-text.ts";
 import type { Store } from "../store.ts";
 import { fromIso, now } from "../time.ts";
 import { timeOf } from "./position.ts";
@@ -42,13 +37,11 @@ export class PastManifest implements ManifestView {
 
   #make(): Manifest {
     this.#store.read();
-    const lines: string[] = [];
-    for (const line of manifestLines(this.#store.database, this.#bookId, this.#seq)) lines.push(`${line}\n`);
-    const bytes = Buffer.from(lines.join(""));
+    const text = ManifestText.of(manifestLines(this.#store.database, this.#bookId, this.#seq));
     const time = timeOf(this.#store.database, this.#seq);
     return {
-      bytes,
-      hash: manifestHashOf(bytes),
+      text,
+      hash: text.hash(),
       seq: this.#seq,
       since: time === undefined ? now() : fromIso(time),
     };

@@ -11,7 +11,7 @@ import { measureAudit } from "./audit.ts";
 import { makeBook } from "./book.ts";
 import { measureImport, measureOpening } from "./opening.ts";
 import { measurePlans, type PlanFigures } from "./plans.ts";
-import { runPinned, startNative, startPeer, startPfs, type Target } from "./targets.ts";
+import { rotated, runPinned, startNative, startPeer, startPfs, type Target } from "./targets.ts";
 import { measureViews, type ViewFigure } from "./views.ts";
 
 const ROUNDS = 5;
@@ -79,7 +79,7 @@ function measureAll(targets: readonly Target[], figures: Figures): void {
     ["large", LARGE_ROUNDS],
   ] as const) {
     for (let round = 0; round < rounds; round++) {
-      for (const target of targets) {
+      for (const target of rotated(targets, round)) {
         const printed = runPinned(process.execPath, CLIENT, measurement, target.directory);
         record(figures, target.name, JSON.parse(printed));
         process.stderr.write(`${measurement} ${round + 1}/${rounds} ${target.name}\n`);

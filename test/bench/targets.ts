@@ -25,6 +25,15 @@ export function runPinned(command: string, ...args: string[]): string {
   });
 }
 
+/**
+ * The targets in the order of a round: each round begins with the next one. What runs after another finds the memory, caches
+ * and unwritten pages that it left, and that must not always be the same one.
+ */
+export function rotated<T>(targets: readonly T[], round: number): T[] {
+  const first = round % targets.length;
+  return [...targets.slice(first), ...targets.slice(0, first)];
+}
+
 export function startNative(book: string, work: string): Target {
   const directory = join(work, "native");
   cpSync(book, directory, { recursive: true, preserveTimestamps: true });

@@ -7,7 +7,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { makeBook } from "./book.ts";
 import { makeOverlays } from "./many-overlays.ts";
-import { mountPfs, runPinned, startPfs, stopPfs } from "./targets.ts";
+import { mountPfs, rotated, runPinned, startPfs, stopPfs } from "./targets.ts";
 
 const PFS = new URL("../../bin/pfs.js", import.meta.url).pathname;
 const CLIENT = new URL("client.ts", import.meta.url).pathname;
@@ -67,7 +67,9 @@ export async function measureViews(work: string): Promise<Views> {
     const { copyUp } = client("copyUp", "overlaid");
     const rounds: Map<string, Measured>[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      rounds.push(new Map([...directories.keys()].map((name) => [name, client("small", name)])));
+      rounds.push(
+        new Map(rotated([...directories.keys()], round).map((name) => [name, client("small", name)])),
+      );
       process.stderr.write(`views ${round + 1}/${ROUNDS}\n`);
     }
     const against = (name: string, key: string): number[] =>
