@@ -1,6 +1,8 @@
 /**
  * `npm run bench`: measures pfs beside its peers, prints the table, and writes BENCHMARKS.md. Medians of medians over several
  * interleaved rounds; client and servers are pinned to one core, so that the ratios within a run can be trusted.
+ *
+ * `npm run bench -- PART…` measures some parts only, prints them, and writes nothing: peers, opening, views, plans, archives, sync.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +13,7 @@ import { measureAudit } from "./audit.ts";
 import { makeBook } from "./book.ts";
 import { measureImport, measureOpening } from "./opening.ts";
 import { measurePlans, type PlanFigures } from "./plans.ts";
+import { measureSync } from "./sync.ts";
 import { rotated, runPinned, startNative, startPeer, startPfs, type Target } from "./targets.ts";
 import { measureViews, type ViewFigure } from "./views.ts";
 
@@ -169,57 +172,82 @@ function planTable(plans: readonly PlanFigures[]): string {
 ${lines.join("\n")}`;
 }
 
+async function measurePeers(work: string): Promise<string> {
+  const targets: Target[] = [];
+  try {
+    const book = join(work, "book");
+    makeBook(book, BOOK);
+    targets.push(startNative(book, work));
+    for (const kind of ["overlayfs", "fuse-overlayfs", "bindfs"] as const)
+      targets.push(startPeer(kind, book, work));
+    targets.push(startPfs(book, work));
+    const figures: Figures = new Map();
+    measureAll(targets, figures);
+    return tableOf(figures, ["native", "overlayfs", "fuse-overlayfs", "bindfs", "pfs"]);
+  } finally {
+    for (const target of targets) target.stop();
+  }
+}
+
+const parts: Readonly<Record<string, (work: string) => Promise<string>>> = {
+  peers: measurePeers,
+  opening: async (work) => {
+    const imported = measureImport(join(work, "import"));
+    const opened = await measureOpening(join(work, "opening"));
+    const audited = measureAudit(join(work, "audit"));
+    return `| | measured | wanted | |
+|---|--:|--:|---|
+${[...imported, ...opened, ...audited].map(({ title, value, unit, limit }) => `| ${title} | ${format(value)} ${unit} | < ${limit} ${unit} | ${value < limit ? "met" : "**missed**"} |`).join("\n")}`;
+  },
+  views: async (work) => {
+    const { figures, copyUpUs } = await measureViews(work);
+    return `Other views against a mount of the base, by one daemon:
+
+| | is | wanted | |
+|---|--:|--:|---|
+${figures.map(lineOf).join("\n")}
+| copy-up of a lesson of 20 KB by its first save in a user's mount | ${format(copyUpUs)} µs | < 1000 µs | ${copyUpUs < 1000 ? "met" : "**missed**"} |`;
+  },
+  plans: async (work) => `What a build asks first, read in a mount:
+
+${planTable(await measurePlans(work))}`,
+  archives: async (
+    work,
+  ) => `A book of 500 files, 200 MB, as a ZIP archive, beside Info-ZIP's \`zip\` on the same tree, the commands' start included:
+
+| | is | wanted | |
+|---|--:|--:|---|
+${measureArchives(work).map(lineOf).join("\n")}`,
+  sync: async (
+    work,
+  ) => `Sync by way of PostgreSQL, with its own settings, and an S3 server of the same machine, which all share its cores; round trips and requests are counted on the wire:
+
+| | is | wanted | |
+|---|--:|--:|---|
+${(await measureSync(work)).map(({ title, measured, wanted, isMet }) => `| ${title} | ${measured} | ${wanted} | ${isMet ? "met" : "**missed**"} |`).join("\n")}`,
+};
+
+const asked = process.argv.slice(2);
+for (const name of asked)
+  if (parts[name] === undefined)
+    throw new Error(`no part ${name}: there are ${Object.keys(parts).join(", ")}`);
 const work = mkdtempSync(join(tmpdir(), "pfs-bench-"));
-const targets: Target[] = [];
 try {
-  const book = join(work, "book");
-  makeBook(book, BOOK);
-  targets.push(startNative(book, work));
-  for (const kind of ["overlayfs", "fuse-overlayfs", "bindfs"] as const)
-    targets.push(startPeer(kind, book, work));
-  targets.push(startPfs(book, work));
-  const figures: Figures = new Map();
-  measureAll(targets, figures);
-  for (const target of targets.splice(0)) target.stop();
-  const table = tableOf(figures, ["native", "overlayfs", "fuse-overlayfs", "bindfs", "pfs"]);
-  const imported = measureImport(join(work, "import"));
-  const opened = await measureOpening(join(work, "opening"));
-  const { figures: views, copyUpUs } = await measureViews(join(work, "views"));
-  const plans = await measurePlans(join(work, "plans"));
-  const archives = measureArchives(join(work, "archives"));
-  const audited = measureAudit(join(work, "audit"));
+  const measured: string[] = [];
+  for (const [name, measure] of Object.entries(parts)) {
+    if (asked.length > 0 && !asked.includes(name)) continue;
+    measured.push(await measure(join(work, name)));
+  }
   const report = `# Benchmarks
 
 \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version},
 pfs ${JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version} at ${execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8", cwd: new URL(".", import.meta.url).pathname }).trim()}. Client and server pinned to one core; medians; ratios are of one round each: their median, and from lowest to highest; the client is Node itself, whose own cost is in every figure. ${BOOK.files} lessons of
 ${BOOK.meanBytes / 1000} KB; pfs hashes, journals and logs every save, the others do not.
 
-${table}
-
-| | measured | wanted | |
-|---|--:|--:|---|
-${[...imported, ...opened, ...audited].map(({ title, value, unit, limit }) => `| ${title} | ${format(value)} ${unit} | < ${limit} ${unit} | ${value < limit ? "met" : "**missed**"} |`).join("\n")}
-
-Other views against a mount of the base, by one daemon:
-
-| | is | wanted | |
-|---|--:|--:|---|
-${views.map(lineOf).join("\n")}
-| copy-up of a lesson of 20 KB by its first save in a user's mount | ${format(copyUpUs)} µs | < 1000 µs | ${copyUpUs < 1000 ? "met" : "**missed**"} |
-
-What a build asks first, read in a mount:
-
-${planTable(plans)}
-
-A book of 500 files, 200 MB, as a ZIP archive, beside Info-ZIP's \`zip\` on the same tree, the commands' start included:
-
-| | is | wanted | |
-|---|--:|--:|---|
-${archives.map(lineOf).join("\n")}
+${measured.join("\n\n")}
 `;
   console.log(report);
-  writeFileSync(REPORT, report);
+  if (asked.length === 0) writeFileSync(REPORT, report);
 } finally {
-  for (const target of targets) target.stop();
   rmSync(work, { recursive: true, force: true });
 }

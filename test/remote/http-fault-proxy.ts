@@ -30,6 +30,8 @@ export type HttpFault =
   | { readonly type: "drip"; readonly pieces: number; readonly pauseMs: number }
   /** One bit of the answer's body is another. */
   | { readonly type: "wrong-bytes" }
+  /** Passed on only after so long, as if the server were far away. */
+  | { readonly type: "late"; readonly ms: number }
   /** Never answered. */
   | { readonly type: "silence" };
 
@@ -47,9 +49,13 @@ export class HttpFaultProxy {
   plan: HttpFaultPlan = () => undefined;
   /** All that came, in order. */
   readonly requests: ProxiedRequest[] = [];
+  /** How many have come and are not answered yet. */
+  underWay = 0;
   readonly #target: URL;
   readonly #server = createServer((incoming, outgoing) => {
     const { socket } = incoming;
+    this.underWay++;
+    outgoing.once("close", () => this.underWay--);
     this.#handle(incoming, outgoing).catch(() => socket.resetAndDestroy());
   });
   #port = 0;
@@ -106,6 +112,7 @@ export class HttpFaultProxy {
     this.requests.push(proxied);
     const fault = this.plan(proxied);
     if (fault?.type === "silence") return;
+    if (fault?.type === "late") await sleep(fault.ms);
     if (fault?.type === "status") {
       for await (const _ of incoming);
       outgoing.writeHead(fault.status, fault.headers).end(fault.body);

@@ -40,29 +40,40 @@ const READY = "database system is ready to accept connections";
 const SETTINGS = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
+  lc_messages: "C",
+};
+/** What tests need not wait for. */
+const HASTE = {
   fsync: "off",
   full_page_writes: "off",
   autovacuum: "off",
   max_connections: "120",
   shared_buffers: "16MB",
-  lc_messages: "C",
 };
 
 export class PostgresServer {
   readonly port: number;
   readonly #top: string;
   readonly #binaries: string;
+  readonly #settings: Readonly<Record<string, string>>;
   #process: ChildProcess | undefined;
   #databases = 0;
 
-  private constructor(top: string, binaries: string, port: number) {
+  private constructor(
+    top: string,
+    { binaries, port, settings }: { binaries: string; port: number; settings: Record<string, string> },
+  ) {
     this.#top = top;
     this.#binaries = binaries;
+    this.#settings = settings;
     this.port = port;
   }
 
-  /** Debian's can be spoken to with TLS, too: its certificate is signed by {@link certificate}. */
-  static async make(kind: ServerKind): Promise<PostgresServer> {
+  /**
+   * Debian's can be spoken to with TLS, too: its certificate is signed by {@link certificate}.
+   * @param asInstalled with PostgreSQL's own settings: what is committed is durable
+   */
+  static async make(kind: ServerKind, { asInstalled = false } = {}): Promise<PostgresServer> {
     const top = mkdtempSync(join(tmpdir(), "pfs-test-"));
     try {
       chmodSync(top, 0o755);
@@ -82,7 +93,8 @@ export class PostgresServer {
       );
       writeFileSync(join(data, "pg_hba.conf"), ACCESS);
       if (kind === "debian") makeCertificate(data);
-      const server = new PostgresServer(top, binaries, await freePort());
+      const settings = asInstalled ? SETTINGS : { ...SETTINGS, ...HASTE };
+      const server = new PostgresServer(top, { binaries, port: await freePort(), settings });
       await server.start();
       return server;
     } catch (error) {
@@ -92,7 +104,7 @@ export class PostgresServer {
   }
 
   async start(): Promise<void> {
-    const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    const settings = Object.entries(this.#settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const args = ["-D", join(this.#top, "data"), "-p", `${this.port}`, ...settings];
     const [command, ...before] = asNobody(join(this.#binaries, "postgres"));
     const child = spawn(command as string, [...before, ...args], {

@@ -8,7 +8,7 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #isSilent = false;
-  /** How many times the server said that it is ready for the next statement: PostgreSQL's ReadyForQuery. */
+  /** How many times the client said something and the server then answered, over all connections. */
   roundTrips = 0;
   /** How many connections were made, and how many have ended. */
   begun = 0;
@@ -59,13 +59,15 @@ export class TcpProxy {
     const pair = [client, server] as const;
     this.begun++;
     this.#pairs.add(pair);
-    const count = readyCounter();
+    let isAsked = false;
     client.on("data", (bytes) => {
+      isAsked = true;
       this.onRequest?.();
       if (!this.#isSilent) server.write(bytes);
     });
     server.on("data", (bytes) => {
-      this.roundTrips += count(bytes);
+      if (isAsked) this.roundTrips++;
+      isAsked = false;
       this.onAnswer?.();
       if (!this.#isSilent) client.write(bytes);
     });
@@ -77,18 +79,4 @@ export class TcpProxy {
       });
     }
   }
-}
-
-/** Format: https://www.postgresql.org/docs/current/protocol-message-formats.html: a type, then a length that counts itself. */
-function readyCounter(): (bytes: Buffer) => number {
-  let rest = Buffer.alloc(0);
-  return (bytes) => {
-    rest = Buffer.concat([rest, bytes]);
-    let found = 0;
-    while (rest.length >= 5 && rest.length > rest.readUInt32BE(1)) {
-      if (rest[0] === "Z".charCodeAt(0)) found++;
-      rest = rest.subarray(1 + rest.readUInt32BE(1));
-    }
-    return found;
-  };
 }

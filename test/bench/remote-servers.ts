@@ -1,0 +1,79 @@
+/**
+ * The servers that books are shared on while sync is measured: a real PostgreSQL with its own settings, and a server that speaks S3, both
+ * of this machine; and a way to each through a proxy that counts. Times are never taken through a proxy, but where it says so.
+ */
+import { HttpFaultProxy } from "../remote/http-fault-proxy.ts";
+import { PostgresServer } from "../remote/postgres-server.ts";
+import { type S3Server, startS3Server } from "../remote/s3-server.ts";
+import { TcpProxy } from "../remote/tcp-proxy.ts";
+
+/** A remote that is new: as after `pfs remote add BOOK`. */
+export interface SharedPlace {
+  readonly direct: readonly [log: string, blobs: string];
+  /** The same one by way of the proxies. */
+  readonly counted: readonly [log: string, blobs: string];
+}
+
+export class RemoteServers {
+  readonly #postgres: PostgresServer;
+  readonly #s3: S3Server;
+  /** Before PostgreSQL: counts round trips. */
+  readonly log: TcpProxy;
+  /** Before S3: counts requests. */
+  readonly blobs: HttpFaultProxy;
+  #places = 0;
+
+  static async start(): Promise<RemoteServers> {
+    const postgres = await PostgresServer.make("embedded", { asInstalled: true });
+    try {
+      const s3 = await startS3Server();
+      const [log, blobs] = await Promise.all([
+        TcpProxy.make(postgres.port),
+        HttpFaultProxy.start(s3.endpoint),
+      ]);
+      return new RemoteServers(postgres, s3, { log, blobs });
+    } catch (error) {
+      await postgres.remove();
+      throw error;
+    }
+  }
+
+  private constructor(
+    postgres: PostgresServer,
+    s3: S3Server,
+    { log, blobs }: { log: TcpProxy; blobs: HttpFaultProxy },
+  ) {
+    this.#postgres = postgres;
+    this.#s3 = s3;
+    this.log = log;
+    this.blobs = blobs;
+  }
+
+  async makePlace(): Promise<SharedPlace> {
+    const database = await this.#postgres.makeDatabase();
+    const prefix = `books/${++this.#places}`;
+    return {
+      direct: [`postgres://pfs@127.0.0.1:${this.#postgres.port}/${database}`, this.#s3.urlOf(prefix)],
+      counted: [
+        `postgres://pfs@127.0.0.1:${this.log.port}/${database}`,
+        this.#s3.urlOf(prefix, this.blobs.url),
+      ],
+    };
+  }
+
+  /** What `work` asks of the two, by way of the proxies. */
+  async count(work: () => Promise<unknown>): Promise<{ roundTrips: number; requests: number }> {
+    const [trips, requests] = [this.log.roundTrips, this.blobs.requests.length];
+    await work();
+    return {
+      roundTrips: this.log.roundTrips - trips,
+      requests: this.blobs.requests.length - requests,
+    };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.log.close(), this.blobs.stop()]);
+    await this.#s3.stop();
+    await this.#postgres.remove();
+  }
+}
