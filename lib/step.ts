@@ -1,9 +1,9 @@
 /**
- * Owns the names of the points between the steps of a write, so that a test can stop or fail the process at exactly
- * one of them. Does nothing in ordinary life.
+ * Owns the names of the points between the steps of a write and of a sync, so that a test can stop or fail the process at
+ * exactly one of them. Does nothing in ordinary life.
  */
 
-/** Every point, in the order in which a commit passes them. */
+/** Every point of a write, in the order in which a commit passes them. */
 export const steps = [
   "draft.hashed",
   "object.synced",
@@ -24,7 +24,34 @@ export const steps = [
   "scratch.synced",
 ] as const;
 
-export type Step = (typeof steps)[number];
+/** Every point of a pull, a push and publishing: of what is done at a remote, and of what is noted of it here. */
+export const syncSteps = [
+  "pull.read",
+  "fetch.staged",
+  "fetch.stored",
+  "pull.followed",
+  "upload.begun",
+  "upload.noted",
+  "upload.part-sent",
+  "upload.completed",
+  "push.put",
+  "push.put-noted",
+  "push.all-put",
+  "append.locked",
+  "append.written",
+  "push.appended",
+  "push.fenced",
+  "push.shared",
+  "share.all-put",
+  "share.appended",
+  "publish.claimed",
+  "publish.removed",
+  "publish.copied",
+  "publish.settled",
+  "publish.advanced",
+] as const;
+
+export type Step = (typeof steps)[number] | (typeof syncSteps)[number];
 
 const hook = Symbol.for("pfs.step");
 type Hook = (step: Step) => void;

@@ -7,6 +7,7 @@ import type { BookId, UserId } from "../../schema/ids.ts";
 import { GENESIS_HASH } from "../../schema/log-row.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { RowToShare, SharedRow } from "../../schema/shared-row.ts";
+import { passStep } from "../step.ts";
 import { parseAnswers, parseBook, parseFile, parseHead, parseHidden } from "./log-answers.ts";
 import { type AppendPlan, checkRows, planAppend, type Questions, questionsOf } from "./plan-append.ts";
 import { advanceClaim, claim, readClaim, retractClaim } from "./postgres-claims.ts";
@@ -118,12 +119,14 @@ export class PostgresLog implements RemoteLog {
       `${selectHead(bookId)} FOR UPDATE`,
       async (transaction, [row]) => {
         if (row === undefined) throw this.#noBook(bookId);
+        passStep("append.locked");
         const head = parseHead(row);
         const questions = questionsOf(checked);
         const [answer] = await transaction.query(ASK, [bookId, ...askedJson(questions), pulledSeq]);
         const plan = planAppend(bookId, checked, { head, ...parseAnswers(answer) });
         if (plan.type === "moved") return plan;
         if (plan.rows.length > 0) await transaction.query(WRITE, writtenValues(bookId, plan));
+        passStep("append.written");
         return { type: "appended", seqs: plan.seqs, head: plan.head };
       },
     );

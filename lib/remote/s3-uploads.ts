@@ -9,6 +9,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { runBounded } from "../run-bounded.ts";
+import { passStep } from "../step.ts";
 import { digestParts } from "./part-digests.ts";
 import type { BlobSource, PutOutcome } from "./remote-blobs.ts";
 import { RemoteError } from "./remote-error.ts";
@@ -56,6 +57,7 @@ export class S3Uploads {
     try {
       await this.#sendParts(upload, source, digests, signal);
       await this.#complete(upload, signal);
+      passStep("upload.completed");
     } catch (error) {
       const answer = s3Answer(error);
       if (answer?.status === 412) {
@@ -109,8 +111,10 @@ export class S3Uploads {
       }),
     );
     if (uploadId === undefined) throw new Error("S3 named no upload");
+    passStep("upload.begun");
     const upload = { key, uploadId, sizeBytes, partBytes, startedAt: new Date().toISOString(), parts: [] };
     await this.#notes.save(upload);
+    passStep("upload.noted");
     return upload;
   }
 
@@ -142,6 +146,7 @@ export class S3Uploads {
         signal,
       );
       if (etag === undefined) throw new Error("S3 named no ETag");
+      passStep("upload.part-sent");
       upload.parts.push({ number, etag, md5 });
       await this.#notes.save(upload);
     });

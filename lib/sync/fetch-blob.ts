@@ -2,6 +2,7 @@
 import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash } from "../../schema/ids.ts";
 import { discardStaged, type StagedBytes, stageStream } from "../staging.ts";
+import { passStep } from "../step.ts";
 import type { SyncParts } from "./sync-parts.ts";
 
 /** What is damaged on its way comes right another time; what is damaged there does not. */
@@ -17,6 +18,7 @@ export async function fetchBlob(
       storeDirectory: reader.directory,
       limitBytes: Number.MAX_SAFE_INTEGER - 1,
     });
+    passStep("fetch.staged");
     if (staged.hash === hash) return staged;
     await discardStaged(staged);
   }

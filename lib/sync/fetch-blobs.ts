@@ -6,6 +6,7 @@ import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash } from "../../schema/ids.ts";
 import { runBounded } from "../run-bounded.ts";
 import { discardStaged, type StagedBytes } from "../staging.ts";
+import { passStep } from "../step.ts";
 import { fetchBlob } from "./fetch-blob.ts";
 import type { SyncOwner } from "./sync-owner.ts";
 import type { SyncParts } from "./sync-parts.ts";
@@ -85,6 +86,7 @@ class Batch {
       for (const staged of batch) await discardStaged(staged);
       throw error;
     }
+    passStep("fetch.stored");
     for (const { hash } of batch) this.stored.add(hash);
   }
 }

@@ -12,6 +12,7 @@ import { publishClaim } from "../remote/remote-claims.ts";
 import { RemoteError } from "../remote/remote-error.ts";
 import type { RemoteLog } from "../remote/remote-log.ts";
 import { runBounded } from "../run-bounded.ts";
+import { passStep } from "../step.ts";
 import { blobSource } from "./blob-source.ts";
 import { isPublishable, type Place, placeOfName, publishedName } from "./published-names.ts";
 
@@ -62,6 +63,7 @@ export async function publishNames(parts: PublishParts, names: readonly string[]
   for (let anew = names; ; ) {
     const position = await log.claim(publishClaim(bookId), storeId);
     if (position === undefined) return publishing.outcome("busy");
+    passStep("publish.claimed");
     const end = await publishing.publishAfter(position, anew);
     if (end === undefined) continue;
     anew = [];
@@ -99,6 +101,7 @@ class Publishing {
         if (name !== undefined) names.add(name);
       }
       await this.#settle(names);
+      passStep("publish.settled");
       names = new Set();
       const to = rows.at(-1)?.seq ?? from;
       const isLast = rows.length < pageRows;
@@ -107,6 +110,7 @@ class Publishing {
         await log.retractClaim(publishClaim(bookId), from);
         return undefined;
       }
+      passStep("publish.advanced");
       if (isLast) return to;
       from = to;
     }
@@ -118,7 +122,10 @@ class Publishing {
     const wanted = await this.#wantedFor(names);
     const gone = [...names].filter((name) => !wanted.has(name));
     // First, as a name that goes may be in the way of others.
-    if (gone.length > 0) await blobs.unpublish(gone, signal);
+    if (gone.length > 0) {
+      await blobs.unpublish(gone, signal);
+      passStep("publish.removed");
+    }
     this.#unpublished += gone.length;
     await runBounded(wanted, CONCURRENCY, async ([name, file]) => await this.#publishOne(name, file));
   }
@@ -151,6 +158,7 @@ class Publishing {
         await blobs.put(blobSource(reader, hash, path), signal);
         await publish();
       }
+      passStep("publish.copied");
       this.#published++;
     } catch (error) {
       if (!isOfOneFile(error)) throw error;

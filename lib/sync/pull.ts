@@ -6,6 +6,7 @@ import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash } from "../../schema/ids.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
 import { SharedRows } from "../shared-rows.ts";
+import { passStep } from "../step.ts";
 import type { FollowCounts, FollowOutcome } from "../worktree/follow-remote.ts";
 import { fetchBlob } from "./fetch-blob.ts";
 import { PULL_ROWS, type SyncParts } from "./sync-parts.ts";
@@ -33,7 +34,9 @@ export async function pull(parts: SyncParts): Promise<FollowCounts> {
     parts.signal?.throwIfAborted();
     const rows = await readPage(parts, pulledSeqOf(parts));
     if (rows.length === 0) return total;
+    passStep("pull.read");
     const counts = await follow(parts, rows);
+    passStep("pull.followed");
     parts.onProgress?.({ type: "pulled", rows: rows.length });
     addCounts(total, counts);
   }
@@ -87,6 +90,7 @@ async function follow(parts: SyncParts, page: SharedRow[]): Promise<FollowCounts
 async function bring(parts: SyncParts, hash: BlobHash): Promise<boolean> {
   try {
     await parts.owner.storeBlobs([await fetchBlob(parts, hash)]);
+    passStep("fetch.stored");
     return true;
   } catch (error) {
     if (error instanceof PfsError && (error.code === "NOT_FOUND" || error.code === "CORRUPT")) return false;

@@ -3,20 +3,17 @@
  * was cut off in between (O1). Has no time of its own: it is a step, to be taken again when it fails.
  */
 import { PfsError } from "../../schema/errors.ts";
-import type { BlobHash, BookId } from "../../schema/ids.ts";
+import type { BookId } from "../../schema/ids.ts";
 import type { RowToShare } from "../../schema/shared-row.ts";
 import { readOutbox } from "../outbox.ts";
-import type { BlobSource } from "../remote/remote-blobs.ts";
 import type { Appended } from "../remote/remote-log.ts";
-import { runBounded } from "../run-bounded.ts";
-import { booksThatShare } from "../shared-rows.ts";
+import { passStep } from "../step.ts";
 import type { FollowCounts } from "../worktree/follow-remote.ts";
-import { blobSource } from "./blob-source.ts";
+import { assureSent } from "./assure-sent.ts";
 import { CollectionFence } from "./collection-fence.ts";
 import { addCounts, NOTHING, pull, pulledSeqOf } from "./pull.ts";
+import { putBlobs, sendBlobs } from "./send-blobs.ts";
 import { PUSH_ROWS, type SyncParts } from "./sync-parts.ts";
-
-const CONCURRENCY = 8;
 
 export interface Pushed {
   /** Rows. */
@@ -34,10 +31,12 @@ export async function push(parts: SyncParts): Promise<Pushed> {
   const pulled = { ...NOTHING };
   for (let refusedAt: number | undefined; ; ) {
     addCounts(pulled, await pull(parts));
+    await assureSent(parts);
     const rows = readOutbox(reader.database, bookId, storeId, pageRows);
     if (rows.length === 0) return { pushed, pulled };
     const fence = await CollectionFence.setUp(log);
     const sent = await sendBlobs(parts, rows);
+    passStep("push.all-put");
     const pulledSeq = pulledSeqOf(parts);
     const outcome = await append(log, bookId, rows, pulledSeq);
     if ("refusal" in outcome) {
@@ -46,8 +45,10 @@ export async function push(parts: SyncParts): Promise<Pushed> {
       refusedAt = pulledSeq;
       continue;
     }
+    passStep("push.appended");
     // What was found there may have been garbage until now.
     if (!(await fence.holds(signal))) await putBlobs(parts, sent);
+    passStep("push.fenced");
     const pairs = rows.map((row, index) => ({
       seq: row.origin_seq,
       sharedSeq: outcome.seqs[index] as number,
@@ -57,6 +58,7 @@ export async function push(parts: SyncParts): Promise<Pushed> {
       pairs,
       sent.map(({ hash }) => hash),
     );
+    passStep("push.shared");
     notes?.clear();
     pushed += rows.length;
     parts.onProgress?.({ type: "pushed", rows: rows.length });
@@ -79,51 +81,6 @@ async function append(
     if (error instanceof PfsError && error.code === "STORE_DAMAGED") return { refusal: error };
     throw error;
   }
-}
-
-/** Bytes that are to be sent and are in no store yet. */
-type CarriedBlobs = ReadonlyMap<BlobHash, BlobSource>;
-
-/** Bytes that were sent. */
-export interface Sent {
-  readonly hash: BlobHash;
-  /** For messages. */
-  readonly path: string;
-}
-
-/**
- * Sends bytes that the remote is not known to have. It is only known when rows of its log name them, for ever: what no row
- * names may be collected as garbage there.
- */
-export async function sendBlobs(
-  parts: SyncParts,
-  rows: readonly Pick<RowToShare, "status" | "new_hash" | "path">[],
-  carried?: CarriedBlobs,
-): Promise<Sent[]> {
-  const paths = new Map<BlobHash, string>();
-  for (const { status, new_hash, path } of rows)
-    if (status === "ok" && new_hash !== null) paths.set(new_hash as BlobHash, path);
-  const absent = [...paths]
-    .filter(([hash]) => !booksThatShare(parts.reader.database, hash).includes(parts.bookId))
-    .map(([hash, path]) => ({ hash, path }));
-  await putBlobs(parts, absent, carried);
-  return absent;
-}
-
-export async function putBlobs(
-  parts: SyncParts,
-  absent: readonly Sent[],
-  carried?: CarriedBlobs,
-): Promise<void> {
-  const { reader, blobs, signal, sent, onProgress } = parts;
-  await runBounded(absent, CONCURRENCY, async ({ hash, path }) => {
-    signal?.throwIfAborted();
-    const source = carried?.get(hash) ?? blobSource(reader, hash, path);
-    const isThere = sent?.has(hash) === true && (await blobs.has(hash, signal));
-    const outcome = isThere ? "present" : await blobs.put(source, signal);
-    if (!isThere) sent?.add(hash);
-    onProgress?.({ type: "sent", bytes: outcome === "stored" ? source.sizeBytes : 0 });
-  });
 }
 
 function stuck(row: RowToShare | undefined): PfsError {

@@ -1,6 +1,6 @@
 /**
- * Owns what is remembered of bytes that a push has sent before the rows that name them were there: a push that was cut off asks
- * for those and sends them no more. Must never be more than a hint: the remote may have collected them as garbage.
+ * Owns what is remembered of bytes that a push has sent before the rows that name them were there: after one that was cut off
+ * the next asks for those, and sends only what the remote has not. Must never be believed: it may have collected them as garbage.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -27,6 +27,17 @@ export class SentNotes {
     if (this.#hashes.size === 0) mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     this.#hashes.add(hash);
     appendFileSync(this.#file, `${hash}\n`, { mode: 0o600 });
+  }
+
+  all(): BlobHash[] {
+    return [...this.#hashes] as BlobHash[];
+  }
+
+  /** These need not be remembered any more. */
+  remove(hashes: readonly BlobHash[]): void {
+    const left = this.all().filter((hash) => !hashes.includes(hash));
+    this.clear();
+    for (const hash of left) this.add(hash);
   }
 
   /** The rows are there: the store knows it from now on. */

@@ -7,10 +7,12 @@ import { FIRST_STRICT_SEQ, type RowToShare } from "../../schema/shared-row.ts";
 import type { ShareOutcome } from "../errands.ts";
 import type { BlobSource } from "../remote/remote-blobs.ts";
 import type { StagedBytes } from "../staging.ts";
+import { passStep } from "../step.ts";
 import type { ChangeToShare } from "../strict-change.ts";
 import { CollectionFence } from "./collection-fence.ts";
 import { pull, pulledSeqOf } from "./pull.ts";
-import { push, putBlobs, sendBlobs } from "./push.ts";
+import { push } from "./push.ts";
+import { putBlobs, sendBlobs } from "./send-blobs.ts";
 import type { SyncParts } from "./sync-parts.ts";
 
 /** What came of it where the remote could be asked. */
@@ -26,6 +28,7 @@ export async function shareFirst(parts: SyncParts, change: ChangeToShare): Promi
   const fence = await CollectionFence.setUp(log);
   const carried = new Map(change.blobs.map((blob) => [blob.hash, sourceOf(blob)]));
   const sent = await sendBlobs(parts, change.rows, carried);
+  passStep("share.all-put");
   const rows = identify(change, storeId);
   signal?.throwIfAborted();
   const outcome = await log.append(bookId, rows, pulledSeqOf(parts));
@@ -33,6 +36,7 @@ export async function shareFirst(parts: SyncParts, change: ChangeToShare): Promi
     await pull(parts);
     return { type: "moved" };
   }
+  passStep("share.appended");
   // What was found there may have been garbage until now.
   if (!(await fence.holds(signal))) await putBlobs(parts, sent, carried);
   parts.sent?.clear();

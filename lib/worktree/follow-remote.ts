@@ -147,7 +147,10 @@ class Pull {
 
   run(): FollowOutcome {
     const { shared } = this.#parts;
-    for (const [seq, { sharedSeq }] of this.#own) shared.note(seq, sharedSeq);
+    for (const [seq, { sharedSeq, file }] of this.#own) {
+      shared.note(seq, sharedSeq);
+      if (file !== undefined) shared.noteBlob(file.hash);
+    }
     if (this.#changes.length > 0) this.#apply();
     const last = this.#rows.at(-1);
     if (last !== undefined) shared.advancePulled(last.seq);

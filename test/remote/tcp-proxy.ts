@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 
 export class TcpProxy {
   readonly #server: Server;
@@ -13,6 +14,8 @@ export class TcpProxy {
   /** How many connections were made, and how many have ended. */
   begun = 0;
   ended = 0;
+  /** Answers are passed on in pieces of so many bytes, each by itself. */
+  dripBytes: number | undefined;
   /** Called when the client has said something, before that is passed on. */
   onRequest: (() => void) | undefined;
   /** Called when the server has answered, before that is passed on. */
@@ -55,11 +58,20 @@ export class TcpProxy {
     await once(this.#server, "close");
   }
 
+  async *#pieces(bytes: Buffer): AsyncGenerator<Buffer> {
+    const length = this.dripBytes ?? bytes.length;
+    for (let at = 0; at < bytes.length; at += length) {
+      if (at > 0) await setImmediate();
+      yield bytes.subarray(at, at + length);
+    }
+  }
+
   #join(client: Socket, server: Socket): void {
     const pair = [client, server] as const;
     this.begun++;
     this.#pairs.add(pair);
     let isAsked = false;
+    let answers = Promise.resolve();
     client.on("data", (bytes) => {
       isAsked = true;
       this.onRequest?.();
@@ -69,7 +81,9 @@ export class TcpProxy {
       if (isAsked) this.roundTrips++;
       isAsked = false;
       this.onAnswer?.();
-      if (!this.#isSilent) client.write(bytes);
+      answers = answers.then(async () => {
+        for await (const piece of this.#pieces(bytes)) if (!this.#isSilent) client.write(piece);
+      });
     });
     for (const [one, other] of [pair, [server, client] as const]) {
       one.on("error", () => {});

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { blobOperations } from "../../lib/remote/remote-blobs.ts";
+import { RemoteError } from "../../lib/remote/remote-error.ts";
 import { sharedLogOperations } from "../../lib/remote/remote-log.ts";
 import { collectRemote } from "../../lib/sync/collect-remote.ts";
 import { CollectionFence } from "../../lib/sync/collection-fence.ts";
@@ -112,19 +113,23 @@ test("gc --remote, B1: a push that found bytes there just before they go puts th
   });
 });
 
-test("gc --remote, B1: a real push that garbage is collected under, before and after its rows, loses no bytes", async () => {
-  for (const moment of ["put", "append"] as const) {
+const REMOVED = { put: 2, append: 3, answer: 4 };
+
+test("gc --remote, B1: a real push that garbage is collected under, before and after its rows, also when it is cut off then, loses no bytes", async () => {
+  for (const moment of ["put", "append", "answer"] as const) {
     await SharedPlace.with(async (place) => {
       const machine = await SharedMachine.make("alice", place.log, place.blobs);
       try {
         for (const text of ["found there", "garbage"]) await place.blobs.put(sourceOf(text));
         machine.save("a.md", "found there");
         machine.save("b.md", "sent");
+        // Publishing would put again what is current.
+        if (moment === "answer") machine.save("a.md", "newer");
         let isFirst = true;
         const collect = async () => {
           if (!isFirst) return;
           isFirst = false;
-          assert.equal((await collectRemote(place.parts("c"), NOW)).blobs, moment === "put" ? 2 : 3);
+          assert.equal((await collectRemote(place.parts("c"), NOW)).blobs, REMOVED[moment]);
         };
         if (moment === "put") {
           const bare = place.blobs;
@@ -140,11 +145,15 @@ test("gc --remote, B1: a real push that garbage is collected under, before and a
           machine.remoteLog = {
             ...withFaults(place.log, sharedLogOperations, () => undefined),
             append: async (...rows) => {
+              const isCut = moment === "answer" && isFirst;
               await collect();
-              return await place.log.append(...rows);
+              const outcome = await place.log.append(...rows);
+              if (isCut) throw new RemoteError("UNAVAILABLE", "The answer is lost.", { isRetryable: true });
+              return outcome;
             },
           };
         }
+        if (moment === "answer") await assert.rejects(machine.sync(), { code: "UNAVAILABLE" });
         await machine.sync();
         assert.equal(isFirst, false);
         await assertSynced([machine]);

@@ -52,26 +52,46 @@ test("faults, PostgreSQL, O1, R2, R6: the connection is cut before each answer, 
   assert.ok(failed > 10, `${failed} syncs have failed`);
 });
 
-test("faults, PostgreSQL, O1, R2, R6: the server crashes at some step, also of a transaction, and is started again", async () => {
-  const { postgres, proxy } = production;
+for (const [title, signal] of [
+  ["crashes", "SIGQUIT"],
+  ["is stopped", "SIGINT"],
+] as const)
+  test(`faults, PostgreSQL, O1, R2, R6: the server ${title} at some step, also of a transaction, and is started again`, async () => {
+    const { postgres, proxy } = production;
+    await production.withPair(async (a, b) => {
+      let failed = 0;
+      for (let at = 1; at <= 12; at++) {
+        const machine = at % 2 === 0 ? a : b;
+        workOn(machine, at);
+        let count = 0;
+        let stopping: Promise<void> | undefined;
+        proxy.onAnswer = () => {
+          if (++count === at) stopping = postgres.stop(signal);
+        };
+        const code = await trySync(machine);
+        proxy.onAnswer = undefined;
+        await stopping;
+        if (stopping !== undefined) await postgres.start();
+        assert.ok(code === undefined || code === "UNAVAILABLE", code);
+        if (code !== undefined) failed++;
+      }
+      assert.ok(failed > 5, `${failed} syncs have failed`);
+    });
+  });
+
+test("faults, PostgreSQL, O1, R2, R6: a slow drip: answers that come a few bytes at a time are what they are", async () => {
   await production.withPair(async (a, b) => {
-    let failed = 0;
-    for (let at = 1; at <= 12; at++) {
-      const machine = at % 2 === 0 ? a : b;
-      workOn(machine, at);
-      let count = 0;
-      let stopping: Promise<void> | undefined;
-      proxy.onAnswer = () => {
-        if (++count === at) stopping = postgres.stop("SIGQUIT");
-      };
-      const code = await trySync(machine);
-      proxy.onAnswer = undefined;
-      await stopping;
-      if (stopping !== undefined) await postgres.start();
-      assert.ok(code === undefined || code === "UNAVAILABLE", code);
-      if (code !== undefined) failed++;
+    production.proxy.dripBytes = 5;
+    try {
+      for (let round = 1; round < 4; round++) {
+        for (const machine of [a, b]) {
+          workOn(machine, round);
+          assert.equal(await trySync(machine), undefined);
+        }
+      }
+    } finally {
+      production.proxy.dripBytes = undefined;
     }
-    assert.ok(failed > 5, `${failed} syncs have failed`);
   });
 });
 

@@ -4,7 +4,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openRemoteBlobs } from "../../lib/remote/open-remote-blobs.ts";
+import { blobOperations } from "../../lib/remote/remote-blobs.ts";
 import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
+import { withTimeouts } from "../../lib/remote/with-timeouts.ts";
 import { PfsError } from "../../schema/errors.ts";
 import type { HttpFault, ProxiedRequest } from "../remote/http-fault-proxy.ts";
 import { bytesOf } from "../remote/sources.ts";
@@ -30,7 +32,13 @@ function isPut({ method }: ProxiedRequest): boolean {
   return method === "PUT";
 }
 
-/** The request that has the fault is the first one, then the second one, and so on, each in a sync of its own. */
+/** Of a machine that waits for what will never come. */
+const IMPATIENT = { remoteName: "The remote", quickMs: 500, slowMs: 500 };
+
+/**
+ * The request that has the fault is the first one, then the second one, and so on, each in a sync of its own.
+ * @param failures how many of these must fail; of what nobody answers nobody waits long
+ */
 async function faultAtEach(fault: HttpFault, failures: number): Promise<void> {
   await production.withPair(async (a, b) => {
     let failed = 0;
@@ -46,7 +54,10 @@ async function faultAtEach(fault: HttpFault, failures: number): Promise<void> {
         wasHit = true;
         return fault;
       };
+      const patient = machine.remoteBlobs;
+      if (fault.type === "silence") machine.remoteBlobs = withTimeouts(patient, blobOperations, IMPATIENT);
       const code = await trySync(machine);
+      machine.remoteBlobs = patient;
       production.s3.proxy.plan = () => undefined;
       if (code === undefined) continue;
       assert.equal(code, "UNAVAILABLE");
@@ -61,8 +72,11 @@ for (const [title, fault, failures] of [
   ["a reset in the middle of each answer", { type: "reset-answer", afterBytes: 0 }, 0],
   ["an answer that is lost, of what was done", { type: "lose-answer" }, 3],
   ["500", { type: "status", status: 500 }, 3],
+  ["503", { type: "status", status: 503 }, 3],
   ["503 with Retry-After", { type: "status", status: 503, headers: { "retry-after": "1" } }, 3],
   ["429", { type: "status", status: 429 }, 3],
+  ["429 with Retry-After", { type: "status", status: 429, headers: { "retry-after": "1" } }, 3],
+  ["a server that never answers", { type: "silence" }, 3],
   ["a slow drip", { type: "drip", pieces: 4, pauseMs: 2 }, 0],
 ] as const)
   test(`faults, S3, O1, R2, R6: ${title}`, () => faultAtEach(fault, failures));

@@ -4,19 +4,22 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { manifestHash } from "../../lib/manifest.ts";
 import { readOutbox } from "../../lib/outbox.ts";
 import { StoreReader } from "../../lib/reader.ts";
 import type { RemoteBlobs } from "../../lib/remote/remote-blobs.ts";
 import type { RemoteLog } from "../../lib/remote/remote-log.ts";
+import { collectRemote } from "../../lib/sync/collect-remote.ts";
 import { fetchBlob } from "../../lib/sync/fetch-blob.ts";
 import { publish } from "../../lib/sync/publish.ts";
 import { pulledSeqOf } from "../../lib/sync/pull.ts";
 import { push } from "../../lib/sync/push.ts";
 import type { RemoteRepairParts } from "../../lib/sync/repair-remote.ts";
+import { SentNotes } from "../../lib/sync/sent-notes.ts";
 import type { SyncParts } from "../../lib/sync/sync-parts.ts";
 import { verifyRemote } from "../../lib/sync/verify-remote.ts";
 import { verifyStore } from "../../lib/verify.ts";
-import { BASE, type BlobHash } from "../../schema/ids.ts";
+import { BASE, type BlobHash, type Seq } from "../../schema/ids.ts";
 import { localOperations } from "../../schema/log-row.ts";
 import { actorNamed, BOOK, BookFixture } from "../lib/book-fixture.ts";
 
@@ -80,6 +83,7 @@ export class SharedMachine extends BookFixture {
     try {
       return await work({
         ...{ bookId: BOOK, storeId: library.signer.storeId, reader, owner, log, blobs, pageRows: 5 },
+        sent: new SentNotes(join(this.directory, "uploads"), BOOK),
       });
     } finally {
       reader.close();
@@ -93,6 +97,11 @@ export class SharedMachine extends BookFixture {
       .all(BASE);
   }
 
+  manifestHash(): string {
+    const { store, log } = this.library;
+    return manifestHash(store.database, BOOK, log.seq as Seq);
+  }
+
   get outboxRows(): number {
     return readOutbox(this.library.store.database, BOOK, this.library.signer.storeId, 1000).length;
   }
@@ -103,13 +112,17 @@ export class SharedMachine extends BookFixture {
   }
 }
 
-/** Everybody syncs until nobody has anything to say; then all is as it must be, here and there (O1, R2, R6). */
+/**
+ * Everybody syncs until nobody has anything to say; then all is as it must be, here and there (O1, R2, R6), and after garbage was
+ * collected on the remote it has every blob that a row names, and no other one.
+ */
 export async function assertSynced(machines: readonly SharedMachine[]): Promise<void> {
   for (const machine of machines) for (const each of machine.library.openWorktrees()) each.settle(0);
   for (let round = 0; round < 3; round++) for (const machine of machines) await machine.sync();
   const [first] = machines as [SharedMachine];
   for (const machine of machines) {
     assert.deepEqual(machine.files(), first.files(), "all machines have the same");
+    assert.equal(machine.manifestHash(), first.manifestHash(), "all machines have the same manifest");
     assert.equal(machine.outboxRows, 0, "O1: nothing waits");
     await machine.fetchAll();
     await machine.withParts(async (parts) => {
@@ -128,4 +141,16 @@ export async function assertSynced(machines: readonly SharedMachine[]): Promise<
     for (const row of rows.filter(({ origin }) => origin === storeId))
       assert.equal(machine.log()[row.origin_seq - 1]?.path, row.path);
   }
+  const { remoteLog: log, remoteBlobs: blobs } = first;
+  await collectRemote({ storeId: first.library.signer.storeId, log, blobs }, { graceMs: 0 });
+  const named = new Set(rows.map(({ new_hash }) => new_hash));
+  const stored = (await Array.fromAsync(blobs.list())).flat().map(({ hash }) => hash);
+  assert.deepEqual(
+    stored.filter((hash) => !named.has(hash)),
+    [],
+    "no blob is orphaned once garbage was collected",
+  );
+  await first.withParts(async (parts) => {
+    assert.deepEqual((await verifyRemote(parts, { rehash: true })).findings, [], "and none is missing");
+  });
 }
