@@ -28,7 +28,10 @@ export interface ConfigStatus {
 }
 
 export interface ConfigurationOptions {
-  readonly daemon: Pick<Daemon, "host" | "mounts" | "mount" | "owner" | "reader" | "syncer" | "cache">;
+  readonly daemon: Pick<
+    Daemon,
+    "host" | "mounts" | "mount" | "owner" | "reader" | "syncer" | "cache" | "checks"
+  >;
   readonly place: ConfigPlace;
   /** What holds until the file is read again; undefined: there is none. */
   readonly config: Config | undefined;
@@ -89,6 +92,11 @@ export class Configuration {
   /** How many bytes of blobs the store is to keep at the most; undefined: all of them. */
   cacheLimitBytes(): number | undefined {
     return this.#config?.cacheLimitBytes;
+  }
+
+  /** How often everything is compared in the background; undefined: nothing is said; Infinity: never. */
+  checkIntervalMs(): number | undefined {
+    return this.#config?.checkIntervalMs;
   }
 
   /** Whether the file says that a book is shared. */
@@ -158,6 +166,7 @@ export class Configuration {
 
   async #apply(): Promise<void> {
     this.#options.daemon.cache.soon();
+    this.#options.daemon.checks.schedule();
     const { books = [], mounts = [], remotes = [], agent } = this.#config ?? {};
     const failures: string[] = [];
     const attempt = async (what: string, action: () => Promise<void>): Promise<void> => {

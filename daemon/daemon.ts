@@ -20,6 +20,7 @@ import { ControlServer } from "./control/control-server.ts";
 import { routes } from "./control/routes.ts";
 import { answersAt } from "./daemon-client.ts";
 import { daemonOwner } from "./daemon-owner.ts";
+import { type CheckStatus, DesyncChecks } from "./desync-checks.ts";
 import { HealthChecks } from "./health.ts";
 import { HttpPort } from "./http-port.ts";
 import { type ImportEvent, type ImportRequest, importDirectory } from "./import-directory.ts";
@@ -66,6 +67,8 @@ export interface DaemonStatus {
   readonly sync: readonly SyncStatus[];
   /** How much of what is shared is kept here; null where no limit is set. */
   readonly cache: CacheStatus | null;
+  /** What was compared in the background, and what differs. */
+  readonly check: CheckStatus;
 }
 
 export interface StopOptions {
@@ -83,6 +86,8 @@ const STOP_PATIENCE_MS = 5_000;
 const STOP_RETRY_MS = 250;
 /** How long a lazily unmounted mount may go on before its users lose it. */
 const LAZY_END_MS = 500;
+/** How often everything is compared in the background where the configuration does not say it. */
+const CHECK_INTERVAL_MS = 86_400_000;
 
 const NOT_YET = {
   type: "failed",
@@ -100,6 +105,7 @@ export class Daemon {
   readonly remoteCounters = new RemoteCounters();
   readonly syncer: Syncer;
   readonly cache: CacheKeeper;
+  readonly checks: DesyncChecks;
   readonly monitorPages: readonly MonitorPage[];
   readonly #metrics: Metrics;
   readonly #watchers: WatcherTouch;
@@ -167,6 +173,7 @@ export class Daemon {
       await daemon.stop();
       throw error;
     }
+    daemon.checks.schedule();
     reporter.started(storeDirectory);
     return daemon;
   }
@@ -211,6 +218,15 @@ export class Daemon {
       limitBytes: () => this.#configuration?.cacheLimitBytes(),
       onFault: (message) => parts.reporter.fault("cache", message),
     });
+    this.checks = new DesyncChecks({
+      reader: this.reader,
+      intervalMs: () => {
+        const intervalMs = this.#configuration?.checkIntervalMs() ?? CHECK_INTERVAL_MS;
+        return intervalMs === Number.POSITIVE_INFINITY ? undefined : intervalMs;
+      },
+      onDifference: (message) => parts.reporter.differs(message),
+      onFault: (message) => parts.reporter.fault("check", message),
+    });
     this.#metrics = new Metrics(this);
     this.monitorPages = monitorPages(this.#metrics, new HealthChecks(this));
   }
@@ -231,6 +247,7 @@ export class Daemon {
       config: this.#configuration?.status() ?? null,
       sync: this.syncer.status(),
       cache: this.cache.status(),
+      check: this.checks.status(),
     };
   }
 
@@ -312,6 +329,7 @@ export class Daemon {
     await attempt("control socket", () => this.#control?.refuseMore());
     await attempt("socket for other users", () => this.#access?.close());
     await attempt("configuration", () => this.#configuration?.close());
+    await attempt("check", () => this.checks.close());
     await attempt("cache", () => this.cache.close());
     await attempt("sync", () => this.syncer.close());
     await attempt("sync", () => this.#watchers.idle());

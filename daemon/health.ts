@@ -3,10 +3,11 @@
  * mount with a call that the process cannot do without.
  */
 import { statfs } from "node:fs/promises";
+import { mending } from "../lib/desync/difference.ts";
 import type { Daemon } from "./daemon.ts";
 
 export interface HealthCheck {
-  readonly name: "store" | "mounts" | "verify";
+  readonly name: "store" | "mounts" | "verify" | "check";
   readonly pass: boolean;
   /** A whole sentence. */
   readonly reason: string;
@@ -37,7 +38,12 @@ export class HealthChecks {
   }
 
   async ready(): Promise<Health> {
-    const checks = await Promise.all([this.#checkStore(), this.#checkMounts(), this.#checkVerify()]);
+    const checks = await Promise.all([
+      this.#checkStore(),
+      this.#checkMounts(),
+      this.#checkVerify(),
+      this.#checkDesync(),
+    ]);
     const failed = checks.filter(({ pass }) => !pass);
     return {
       status: failed.length === 0 ? "pass" : "fail",
@@ -87,6 +93,18 @@ export class HealthChecks {
     const when = new Date(timeMs).toISOString();
     if (errors === 0) return { name, pass: true, reason: `The store was sound at ${when}.` };
     return { name, pass: false, reason: `\`pfs verify\` has found ${errors} error(s) at ${when}.` };
+  }
+
+  /** A remote's differences keep nobody from working here. */
+  #checkDesync(): HealthCheck {
+    const name = "check";
+    const found = this.#daemon.checks.ofStore();
+    const count = found.reduce((sum, each) => sum + each.count, 0);
+    const [first] = found;
+    if (first === undefined)
+      return { name, pass: true, reason: "No check in the background has found anything." };
+    const reason = `The check in the background has found ${count} difference(s): ${first.first} ${mending(first)}`;
+    return { name, pass: false, reason };
   }
 }
 

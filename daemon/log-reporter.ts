@@ -22,6 +22,7 @@ export function makeLogReporter(stream: DestinationStream = standardError()): Re
     refusal: (book, { code, path, agent, command, count }) =>
       log.debug({ book, code, path, agent, command, count }, "refused"),
     busy: (message) => log.warn(message),
+    differs: (message) => log.warn({ operation: "check" }, message),
     fault: (operation, message) => log.error({ operation }, message),
     stopped: () => log.info("stopped"),
   };

@@ -21,7 +21,7 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
-    const { host, mounts, archives, lastVerify, remoteCounters, cache } = this.#daemon;
+    const { host, mounts, archives, lastVerify, remoteCounters, cache, checks } = this.#daemon;
     const [thread, store, process, registry] = await Promise.all([
       host.call("metrics", {}),
       this.#store.families(),
@@ -44,6 +44,7 @@ export class Metrics {
       ...archives.families(),
       ...remoteCounters.families(),
       ...cache.families(),
+      ...checks.families(),
       ...process,
     ];
     return registry.aggregate([families]).metrics();

@@ -17,6 +17,8 @@ export interface Reporter {
   refusal(bookId: BookId, refusal: Refusal): void;
   /** A mount that should end is in use. `message` is a whole sentence. */
   busy(message: string): void;
+  /** Journal, log, bytes and remotes do not agree. `message` is whole sentences. */
+  differs(message: string): void;
   /** Something that nobody's request can be blamed for. */
   fault(operation: string, message: string): void;
   stopped(): void;

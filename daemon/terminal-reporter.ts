@@ -57,6 +57,7 @@ export function makeTerminalReporter(output: Output): Reporter {
       output.put({ event: "refusal", book, ...refusal });
     },
     busy: (message) => tellFault(`${message} Waiting; Ctrl-C again takes it away at once.`),
+    differs: (message) => tellFault(`check: ${message}`),
     fault: (operation, message) => tellFault(`${operation}: ${message}`),
     stopped: () => undefined,
   };

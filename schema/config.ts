@@ -21,6 +21,8 @@ export interface Config {
   readonly http: HttpAddress | undefined;
   /** How many bytes of blobs the store is to keep at the most; what remotes have goes then. Undefined: all of them. */
   readonly cacheLimitBytes: number | undefined;
+  /** How often all is compared in the background, milliseconds; Infinity: never. Undefined: nothing is said. */
+  readonly checkIntervalMs: number | undefined;
   readonly books: readonly ConfiguredBook[];
   readonly mounts: readonly ConfiguredMount[];
   /** Who else of this machine may mount; undefined: nobody. */
@@ -54,6 +56,7 @@ export interface ConfiguredMount {
 
 const OBJECT = "must be an object in braces";
 const BYTES = "must be a number of bytes, without quotes";
+const INTERVAL = 'must be a time such as "12h" or "7d", up to a year, or "off"';
 const LIST = "must be a list in brackets";
 
 const shapes = lazily((z) => {
@@ -81,6 +84,9 @@ const shapes = lazily((z) => {
     return given;
   });
   const bytes = z.number(BYTES).int(BYTES).nonnegative(BYTES).max(Number.MAX_SAFE_INTEGER, BYTES);
+  const interval = text
+    .refine((given) => parseInterval(given) !== undefined, INTERVAL)
+    .transform((given) => parseInterval(given) as number);
   const someOf = <Value>(value: z.ZodType<Value>) => z.array(value, LIST).min(1, "must name one at least");
   const rule = z.strictObject(
     {
@@ -106,6 +112,7 @@ const shapes = lazily((z) => {
       ...defaults.shape,
       http: parsed(text, parseHttpAddress).optional(),
       cache_limit: bytes.optional(),
+      check_interval: interval.optional(),
       books: z.array(z.strictObject({ book, schema }, OBJECT), LIST).default([]),
       mounts: z.array(z.strictObject({ book, directory, options }, OBJECT), LIST).default([]),
       remotes: z.array(z.strictObject({ book, log: url.optional(), blobs: url }, OBJECT), LIST).default([]),
@@ -116,8 +123,17 @@ const shapes = lazily((z) => {
   return { defaults, whole };
 });
 
+const UNITS_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+const LONGEST_INTERVAL_MS = 366 * 86_400_000;
+
 const KNOWN_KEYS =
-  "store, agent, http, cache_limit, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
+  "store, agent, http, cache_limit, check_interval, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
 
 /**
  * @param source the file, for the message
@@ -129,6 +145,7 @@ export function parseConfig(json: string, source: string): Config {
     agent,
     http,
     cache_limit: cacheLimitBytes,
+    check_interval: checkIntervalMs,
     books,
     mounts,
     remotes,
@@ -145,6 +162,7 @@ export function parseConfig(json: string, source: string): Config {
     agent,
     http,
     cacheLimitBytes,
+    checkIntervalMs,
     books: books.map(({ book, schema: profileJson }) => ({ bookId: book, profileJson })),
     mounts: mounts.map(({ book, directory, options }) => ({ bookId: book, directory, options })),
     remotes: remotes.map(({ book, log, blobs }) => ({
@@ -189,6 +207,14 @@ function describe(issue: z.core.$ZodIssue, value: unknown): string {
   }
   const found = issue.path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown>)[part], value);
   return `${key === "" ? "the file" : key.replace(/^\./, "")} ${found === undefined ? "is missing" : issue.message}`;
+}
+
+/** In milliseconds; undefined where it is none. */
+function parseInterval(text: string): number | undefined {
+  if (text === "off") return Number.POSITIVE_INFINITY;
+  const [, count = "", unit = ""] = /^([0-9]{1,9})([smhdw])$/.exec(text) ?? [];
+  const ms = Number(count) * (UNITS_MS[unit] ?? 0);
+  return ms > 0 && ms <= LONGEST_INTERVAL_MS ? ms : undefined;
 }
 
 function firstTwice(values: readonly string[]): string | undefined {

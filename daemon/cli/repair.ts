@@ -4,6 +4,8 @@ import { repairStore } from "../../lib/repair.ts";
 import { repairRemote } from "../../lib/sync/repair-remote.ts";
 import type { Finding } from "../../lib/verify.ts";
 import { PfsError } from "../../schema/errors.ts";
+import { parseBookId } from "../../schema/ids.ts";
+import { CheckNotes } from "../check-notes.ts";
 import type { ContextOf } from "./command.ts";
 import type { Context } from "./context.ts";
 import { Told } from "./failure.ts";
@@ -39,6 +41,7 @@ export function addRepair(program: Command, contextOf: ContextOf): void {
           hint: "End it first with `pfs stop`, and keep a copy of the store.",
         });
       const { mended, left } = await repairStore(context.storeDirectory);
+      noteRepaired(context.storeDirectory, left);
       for (const each of mended) {
         output.put({ outcome: "mended", ...each });
         output.say(`mended ${each.rule} ${each.subject}: ${each.message}`);
@@ -56,6 +59,7 @@ async function mendRemote(context: Context, book: string, rehash: boolean): Prom
   const { sent, published, left } = await withRemoteOf(context, book, (parts) =>
     repairRemote(parts, { rehash }),
   );
+  await noteRemoteRepaired(context, book);
   const mended = [
     ...sent.map((subject) => ({ rule: "R2", subject, message: "Its bytes were sent again." })),
     ...published.map((subject) => ({
@@ -69,6 +73,26 @@ async function mendRemote(context: Context, book: string, rehash: boolean): Prom
     context.output.say(`mended ${each.rule} ${each.subject}: ${each.message}`);
   }
   showLeft(context, mended.length, left, `What the remote has of ${book}`);
+}
+
+/** The repair has looked at everything: what the next daemon says of the store is what is left. */
+function noteRepaired(storeDirectory: string, left: readonly Finding[]): void {
+  const notes = new CheckNotes(storeDirectory);
+  if (left.some(({ severity }) => severity === "error")) notes.setDue("store");
+  else notes.set("store", { checkedMs: Date.now(), differences: [] });
+  notes.save();
+}
+
+/** What was known of the remote is not so any more: a daemon checks it again. */
+async function noteRemoteRepaired(context: Context, book: string): Promise<void> {
+  const daemon = await context.daemon();
+  if (daemon !== undefined) {
+    await daemon.call("POST", "/check", { book });
+    return;
+  }
+  const notes = new CheckNotes(context.storeDirectory);
+  notes.setDue(parseBookId(book));
+  notes.save();
 }
 
 /** @throws Told when there is an error left */

@@ -5,6 +5,7 @@ import { PfsError } from "../../schema/errors.ts";
 import type { LogRow } from "../../schema/log-row.ts";
 import type { CacheStatus } from "../cache-keeper.ts";
 import type { DaemonStatus } from "../daemon.ts";
+import { type CheckStatus, type KnownDifference, stillCheckStatus } from "../desync-checks.ts";
 import type { Health } from "../health.ts";
 import { type SyncStatus, stillStatus } from "../sync-status.ts";
 import { type Context, statusOf } from "./context.ts";
@@ -15,7 +16,7 @@ import { ageOf, clockTime, columns, counted, localTime, readableSize } from "./t
 /** The same fields whether a daemon runs or not. */
 export type Status = { readonly [Field in keyof DaemonStatus]: DaemonStatus[Field] | null } & Pick<
   DaemonStatus,
-  "mounts" | "sync"
+  "mounts" | "sync" | "check"
 >;
 
 export interface Seen {
@@ -57,11 +58,13 @@ function lookWithout(store: string, changes: number): Omit<Seen, "health"> {
     config: null,
     sync: [],
     cache: null,
+    check: { interval_seconds: null, parts: [], differences: [] },
   };
   const seen = withReader(store, (reader): Omit<Seen, "health"> => {
     const { seq, entryHash } = reader.head();
-    const there = { seq, head: entryHash, conflicts: reader.countConflicts(), sync: stillStatus(reader) };
-    return { status: { ...none, ...there }, changes: lastChanges(reader, changes) };
+    const there = { seq, head: entryHash, conflicts: reader.countConflicts() };
+    const shared = { sync: stillStatus(reader), check: stillCheckStatus(reader) };
+    return { status: { ...none, ...there, ...shared }, changes: lastChanges(reader, changes) };
   });
   return seen ?? { status: { ...none, seq: null, head: null }, changes: [] };
 }
@@ -106,8 +109,21 @@ export function statusLines({ status, health, changes }: Seen, nowMs: number): C
 }
 
 function overviewOf(status: Status, health: Health | undefined): Cell[][] {
-  const { store, pid, version, started_at, seq, drafts, conflicts, mounts, http, config, sync, cache } =
-    status;
+  const {
+    store,
+    pid,
+    version,
+    started_at,
+    seq,
+    drafts,
+    conflicts,
+    mounts,
+    http,
+    config,
+    sync,
+    cache,
+    check,
+  } = status;
   const daemon =
     pid === null
       ? styled("yellow", "none runs")
@@ -128,8 +144,26 @@ function overviewOf(status: Status, health: Health | undefined): Cell[][] {
   for (const problem of config?.problems ?? []) rows.push(["problem", styled("red", problem)]);
   for (const each of sync) rows.push(["sync", syncCell(each)]);
   if (cache !== null) rows.push(["cache", cacheCell(cache)]);
+  for (const each of check.differences) rows.push(["differs", styled("red", differenceText(each))]);
+  if (check.parts.length > 0) rows.push(["checks", checkCell(check, pid !== null)]);
   if (pid !== null) rows.push(["mounts", mounts.length === 0 ? "none" : `${mounts.length}`]);
   return rows;
+}
+
+function differenceText({ book, kind, count, first, fix }: KnownDifference): string {
+  const what = `${book === null ? "" : `${book}, `}${kind.replace("_", " ")}`;
+  return `${what}: ${count === 1 ? "" : `${count} differences, the first: `}${first} ${fix}`;
+}
+
+/** When journal, log, bytes and remotes were last compared. */
+function checkCell({ parts, interval_seconds }: CheckStatus, isDaemon: boolean): Cell {
+  const told = parts.map(({ part, book, checked_at, is_running, problem }) => {
+    const when = checked_at === null ? "not yet" : localTime(checked_at);
+    const now = is_running ? ", going on" : problem === null ? "" : ` (${problem})`;
+    return `${part === "store" ? "store" : `remote of ${book}`} ${when}${now}`;
+  });
+  const off = isDaemon && interval_seconds === null ? "; `check_interval` is off" : "";
+  return `${told.join(", ")}${off}`;
 }
 
 function cacheCell({ bytes, limit_bytes, problem }: CacheStatus): Cell {

@@ -17,6 +17,7 @@ export function monitorRoutes(daemon: Daemon): Route[] {
       handle({ body }) {
         const { errors, warnings, chain_broken: chainBroken } = check(verifyOutcomeBody, body);
         daemon.lastVerify.note({ errors, warnings, chainBroken });
+        if (errors > 0 || daemon.checks.ofStore().length > 0) daemon.checks.soon("store");
         return {};
       },
     },

@@ -2,6 +2,7 @@
 import type { Daemon } from "../daemon.ts";
 import { archiveRoutes } from "./archive.ts";
 import { bookRoutes } from "./books.ts";
+import { checkRoutes } from "./check.ts";
 import { conflictRoutes } from "./conflicts.ts";
 import { fileRoutes } from "./files.ts";
 import { garbageRoutes } from "./garbage.ts";
@@ -32,6 +33,7 @@ export function routes(daemon: Daemon): readonly Route[] {
     ...conflictRoutes(daemon),
     ...syncRoutes(daemon),
     ...verifyRoutes(daemon),
+    ...checkRoutes(daemon),
     ...garbageRoutes(daemon),
     ...monitorRoutes(daemon),
     ...stopRoutes(daemon),

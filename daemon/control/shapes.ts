@@ -153,5 +153,7 @@ export const verifyOutcomeBody = z.strictObject({
   warnings: z.number().int().nonnegative(),
   chain_broken: z.boolean(),
 });
+/** Whose remote; without one the store itself. */
+export const checkBody = z.strictObject({ book: bookId.optional() });
 export const garbageBody = z.strictObject({ dry_run: z.boolean().default(false) });
 export const verifyBody = z.strictObject({ rehash: z.boolean().default(true) });

@@ -70,6 +70,7 @@ async function findCandidates(each: RemoteCheck): Promise<Candidate[]> {
 /** What is wrong with something published; undefined when nothing is. */
 async function wrongOf(each: RemoteCheck, { name, sizeBytes }: FoundFile): Promise<string | undefined> {
   const { parts, history } = each;
+  await parts.pace?.spend({ requests: 1 });
   const place = placeOfName(parts.bookId, name);
   const file = place === undefined ? undefined : history.file(place);
   if (file === undefined || !isPublishable(file)) return `${name} is published, but no file of the book.`;

@@ -6,15 +6,19 @@ import { createHash } from "node:crypto";
 import { PfsError } from "../../schema/errors.ts";
 import { runBounded } from "../run-bounded.ts";
 import { publishedName } from "./published-names.ts";
-import type { RemoteCheck } from "./remote-check.ts";
+import type { RehashSlice, RemoteCheck } from "./remote-check.ts";
 import type { BadVersion, Version } from "./shared-history.ts";
 
 const PAGE = 500;
 /** Each holds a piece of a blob at a time. */
 const CONCURRENCY = 4;
+const EVERYTHING: RehashSlice = { first: [], after: "", maxBytes: Number.POSITIVE_INFINITY };
 
-/** @param rehash reads every blob */
-export async function checkRemoteBlobs(each: RemoteCheck, rehash: boolean): Promise<void> {
+/**
+ * @param rehash reads every blob; or those of a slice
+ * @returns the hash behind which the next slice begins
+ */
+export async function checkRemoteBlobs(each: RemoteCheck, rehash: boolean | RehashSlice): Promise<string> {
   const { parts, check, history } = each;
   check.begin("shared bytes", 0);
   history.nameFiles();
@@ -24,22 +28,43 @@ export async function checkRemoteBlobs(each: RemoteCheck, rehash: boolean): Prom
       history.addStored(blob);
     }
     await check.breathe();
+    await parts.pace?.spend({ rows: page.length, requests: 1 });
   }
   for (const bad of history.badVersions()) reportBad(each, bad);
-  if (!rehash) return;
+  if (rehash === false) return "";
   check.begin("hashes of shared bytes", 0);
-  for (let after = ""; ; ) {
-    const page = history.storedVersions(after, PAGE);
+  const { first, after, maxBytes } = rehash === true ? EVERYTHING : rehash;
+  await readAgain(each, history.storedAmong(first));
+  let readBytes = 0;
+  for (let at = after; ; ) {
+    const page = withinBytes(history.storedVersions(at, PAGE), maxBytes - readBytes);
     const last = page.at(-1);
-    if (last === undefined) return;
-    await runBounded(page, CONCURRENCY, async (version) => {
-      check.tick();
-      const storedBytes = await wrongSizeOf(each, version);
-      if (storedBytes !== "right") reportBad(each, { ...version, storedBytes });
-    });
-    await check.breathe();
-    after = last.hash;
+    if (last === undefined) return "";
+    await readAgain(each, page);
+    readBytes += page.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    at = last.hash;
+    if (readBytes >= maxBytes) return at;
   }
+}
+
+/** The first few of a page, of which the last may be too many. */
+function withinBytes(page: readonly Version[], maxBytes: number): readonly Version[] {
+  let bytes = 0;
+  const end = page.findIndex(({ sizeBytes }) => {
+    bytes += sizeBytes;
+    return bytes >= maxBytes;
+  });
+  return end === -1 ? page : page.slice(0, end + 1);
+}
+
+async function readAgain(each: RemoteCheck, versions: readonly Version[]): Promise<void> {
+  const { check } = each;
+  await runBounded(versions, CONCURRENCY, async (version) => {
+    check.tick();
+    const storedBytes = await wrongSizeOf(each, version);
+    if (storedBytes !== "right") reportBad(each, { ...version, storedBytes });
+  });
+  await check.breathe();
 }
 
 /** How many bytes there are that do not hash to their name; undefined when they are not there any more. */
@@ -53,6 +78,7 @@ async function wrongSizeOf(
     for await (const piece of parts.blobs.get(hash, 0, parts.signal)) {
       digest.update(piece);
       readBytes += piece.byteLength;
+      await parts.pace?.spend({ bytes: piece.byteLength });
     }
   } catch (error) {
     if (error instanceof PfsError && error.code === "NOT_FOUND") return undefined;

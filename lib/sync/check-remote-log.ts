@@ -58,6 +58,7 @@ async function playBack(each: RemoteCheck): Promise<void> {
       checkRow(each, own, row);
     }
     await check.breathe();
+    await parts.pace?.spend({ rows: rows.length, requests: 1 });
   }
 }
 

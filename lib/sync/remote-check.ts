@@ -2,7 +2,8 @@
  * Owns what all checks of a remote share: one book there, what its log says, where findings go, what could be mended. Must
  * never know a rule, nor change anything.
  */
-import type { BookId } from "../../schema/ids.ts";
+import type { BlobHash, BookId } from "../../schema/ids.ts";
+import type { Pace } from "../pace.ts";
 import type { StoreReader } from "../reader.ts";
 import type { RemoteBlobs } from "../remote/remote-blobs.ts";
 import type { RemoteLog } from "../remote/remote-log.ts";
@@ -19,6 +20,18 @@ export interface RemoteCheckParts {
   readonly reader: StoreReader;
   readonly pageRows?: number;
   readonly signal?: AbortSignal | undefined;
+  /** How fast it may go; by default as fast as it can. */
+  readonly pace?: Pick<Pace, "spend">;
+}
+
+/** Some of a remote's bytes: what a check that comes again and again reads of them each time. */
+export interface RehashSlice {
+  /** What was wrong the last time is read first. */
+  readonly first: readonly BlobHash[];
+  /** The others behind this hash; "": from the beginning. */
+  readonly after: string;
+  /** After so many it ends. */
+  readonly maxBytes: number;
 }
 
 /** What of a remote is not as it should be, for whoever repairs it. */

@@ -136,6 +136,14 @@ export class SharedHistory {
       .all(after, limit) as Version[];
   }
 
+  /** Which of these versions are stored with their size. */
+  storedAmong(hashes: readonly BlobHash[]): Version[] {
+    const select = this.#database.prepare<unknown[], Version>(
+      `SELECT v.hash, v.size AS sizeBytes, v.path, v.seq FROM version v JOIN stored s USING (hash, size) WHERE v.hash = ?`,
+    );
+    return hashes.flatMap((hash) => select.all(hash));
+  }
+
   /** Files of the shared journal behind a place, in pages. */
   files(after: Place, limit: number): (Place & { hash: BlobHash; sizeBytes: number; mode: number })[] {
     return this.#database

@@ -9,27 +9,31 @@ import type { Finding, VerifyProgress } from "../verify.ts";
 import { checkPublished } from "./check-published.ts";
 import { checkRemoteBlobs } from "./check-remote-blobs.ts";
 import { checkRemoteLog } from "./check-remote-log.ts";
-import type { RemoteCheckParts, RemoteDamage } from "./remote-check.ts";
+import type { RehashSlice, RemoteCheckParts, RemoteDamage } from "./remote-check.ts";
 import { SharedHistory } from "./shared-history.ts";
 
 export interface RemoteVerifyOptions {
-  /** Read every blob and hash it. False (default): only see that each is there and has its size. */
-  readonly rehash?: boolean;
+  /** Read every blob and hash it, or some of them. False (default): only see that each is there and has its size. */
+  readonly rehash?: boolean | RehashSlice;
   readonly onProgress?: (progress: VerifyProgress) => void;
+  /** Told of all findings, also of those that are too many to be returned. */
+  readonly onFinding?: (finding: Finding) => void;
 }
 
 export interface RemoteVerified {
   /** Empty when all is well; what is wrong with the log first. */
   readonly findings: readonly Finding[];
   readonly damage: RemoteDamage;
+  /** Where the next slice of bytes begins. */
+  readonly rehashedTo: string;
 }
 
 /** @throws PfsError of the remote, where it cannot be asked; NOT_FOUND: it has no such book */
 export async function verifyRemote(
   parts: RemoteCheckParts,
-  { rehash = false, onProgress }: RemoteVerifyOptions = {},
+  { rehash = false, onProgress, onFinding }: RemoteVerifyOptions = {},
 ): Promise<RemoteVerified> {
-  const check = new Check(parts.reader, parts.reader, onProgress);
+  const check = new Check(parts.reader, parts.reader, onProgress, onFinding);
   const damage: RemoteDamage = { blobs: [], names: new Set(), isLogSound: true };
   const history = new SharedHistory();
   try {
@@ -38,11 +42,11 @@ export async function verifyRemote(
     damage.isLogSound = headSeq !== undefined;
     const each = { parts, history, check, damage, headSeq: headSeq ?? 0, pulledSeq };
     if (headSeq !== undefined) await checkRemoteLog(each);
-    await checkRemoteBlobs(each, rehash);
+    const rehashedTo = await checkRemoteBlobs(each, rehash);
     // Of a log that is damaged nobody knows what should be published.
     if (damage.isLogSound) await checkPublished(each);
     check.end();
-    return { findings: check.findings, damage };
+    return { findings: check.findings, damage, rehashedTo };
   } finally {
     history.close();
   }

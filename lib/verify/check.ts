@@ -16,6 +16,7 @@ export class Check {
   readonly live: StoreReader;
   readonly findings: Finding[] = [];
   readonly #onProgress: ((progress: VerifyProgress) => void) | undefined;
+  readonly #onFinding: ((finding: Finding) => void) | undefined;
   readonly #counts = new Map<Finding["rule"], number>();
   #step = "";
   #done = 0;
@@ -25,10 +26,13 @@ export class Check {
     snapshot: StoreReader,
     live: StoreReader,
     onProgress: ((progress: VerifyProgress) => void) | undefined,
+    /** Told of all findings, also of those that are too many to keep. */
+    onFinding?: (finding: Finding) => void,
   ) {
     this.snapshot = snapshot;
     this.live = live;
     this.#onProgress = onProgress;
+    this.#onFinding = onFinding;
   }
 
   /** `total` is what {@link tick} will be called for; 0 when nobody knows. */
@@ -55,6 +59,7 @@ export class Check {
   report(finding: Finding): void {
     const count = (this.#counts.get(finding.rule) ?? 0) + 1;
     this.#counts.set(finding.rule, count);
+    this.#onFinding?.(finding);
     if (count <= MAX_FINDINGS) this.findings.push(finding);
   }
 

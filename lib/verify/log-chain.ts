@@ -80,7 +80,8 @@ function firstBroken(seq: number, before: number): string {
   return before === 1 ? " Row 1 is as it was written." : ` Rows 1 to ${before} are as they were written.`;
 }
 
-function isChained(row: LogRow, previousHash: string): boolean {
+/** Whether a row is what was written, and follows the one with that hash. */
+export function isChained(row: LogRow, previousHash: string): boolean {
   // A blob or a number in the place of a text could have the same canonical form.
   const isTyped =
     numberFields.every((field) => row[field] === null || typeof row[field] === "number") &&

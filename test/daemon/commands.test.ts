@@ -171,6 +171,7 @@ test("status, ls, log and verify with --json have the fields that scripts rely o
       const now = await status();
       assert.deepEqual(Object.keys(now).sort(), [
         "cache",
+        "check",
         "config",
         "conflicts",
         "drafts",

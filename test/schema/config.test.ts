@@ -26,6 +26,7 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
       agent: "ci",
       http: "9130",
       cache_limit: 20_000_000_000,
+      check_interval: "12h",
       books: [{ book: "my-book", schema: "docusaurus" }],
       mounts: [
         { book: "my-book", directory: "/srv/book" },
@@ -39,6 +40,7 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
     agent: "ci",
     http: { host: "127.0.0.1", port: 9130 },
     cacheLimitBytes: 20_000_000_000,
+    checkIntervalMs: 43_200_000,
   });
   assert.deepEqual([remotes, access], [[], undefined]);
   assert.deepEqual(books, [{ bookId: "my-book", profileJson: "docusaurus" }]);
@@ -59,11 +61,26 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
     agent: undefined,
     http: undefined,
     cacheLimitBytes: undefined,
+    checkIntervalMs: undefined,
     books: [],
     mounts: [],
     remotes: [],
     access: undefined,
   });
+});
+
+test("check_interval: a number of seconds to weeks, or off", () => {
+  const intervalOf = (given: string) =>
+    parseConfig(JSON.stringify({ check_interval: given }), FILE).checkIntervalMs;
+  assert.deepEqual(["1s", "2m", "3h", "1d", "2w", "off"].map(intervalOf), [
+    1000,
+    120_000,
+    10_800_000,
+    86_400_000,
+    1_209_600_000,
+    Number.POSITIVE_INFINITY,
+  ]);
+  assert.equal(parseConfig("{}", FILE).checkIntervalMs, undefined);
 });
 
 test("a configuration says where books are shared, never with a password, which is not repeated either", () => {
@@ -132,6 +149,10 @@ test("what is wrong in a configuration is said with the key, what it is and what
     [{ cache_limit: "10 GB" }, "cache_limit must be a number of bytes, without quotes."],
     [{ cache_limit: -1 }, "cache_limit must be a number of bytes, without quotes."],
     [{ cache_limit: 0.5 }, "cache_limit must be a number of bytes, without quotes."],
+    ...["12", "0h", "h", "2y", "400d", "-1h", "on"].map((given): [unknown, string] => [
+      { check_interval: given },
+      'check_interval must be a time such as "12h" or "7d", up to a year, or "off".',
+    ]),
     [{ http: "a:b" }, 'http is not valid: "a:b" is no address to listen on.'],
     [{ mounts: {} }, "mounts must be a list in brackets."],
     [{ mounts: [3] }, "mounts[0] must be an object in braces."],
