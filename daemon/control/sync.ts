@@ -1,5 +1,6 @@
 /** Owns the routes to sync: where books are shared, and doing it now. */
 import type { Daemon } from "../daemon.ts";
+import { examineRemotes, remotesOf } from "../doctor/remotes.ts";
 import { reportOf } from "../error-report.ts";
 import type { FetchAnswer } from "../fetch-answer.ts";
 import { addRemote, clone } from "../shared-books.ts";
@@ -15,6 +16,15 @@ export function syncRoutes(daemon: Daemon): Route[] {
       summary: "The books that are shared, with what waits and what went wrong, one a line.",
       async *handle() {
         yield* daemon.syncer.status();
+      },
+    },
+    {
+      method: "GET",
+      path: "/remotes",
+      summary:
+        "Asks all remotes whether they answer and may be written, as `pfs doctor` says it, one line for each.",
+      async *handle() {
+        yield* await examineRemotes(remotesOf(daemon.reader), daemon.storeDirectory);
       },
     },
     {

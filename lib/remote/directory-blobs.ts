@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type BlobHash, isBlobHash } from "../../schema/ids.ts";
 import { parseTreePath } from "../../schema/paths.ts";
 import { makeDirectories } from "../make-directories.ts";
-import { asDirectoryError, missingRemote } from "./directory-errors.ts";
+import { asDirectoryError, missingRemote, whyUnwritable } from "./directory-errors.ts";
 import { DirectoryFiles, unlessGone } from "./directory-files.ts";
 import { pagesOf } from "./pages.ts";
 import { PublishedDirectory } from "./published-directory.ts";
@@ -21,6 +21,7 @@ import type {
   RemoteBlobs,
 } from "./remote-blobs.ts";
 import { RemoteError } from "./remote-error.ts";
+import type { RemoteProbe } from "./remote-probe.ts";
 import { verified } from "./verified.ts";
 
 const BLOBS = "blobs";
@@ -83,6 +84,18 @@ export class DirectoryBlobs implements RemoteBlobs {
       signal?.throwIfAborted();
       throw await this.#explainMissing(hash, error);
     }
+  }
+
+  async probe(): Promise<RemoteProbe> {
+    const { isDirectory } = await stat(this.#blobs).then(
+      (stats) => ({ isDirectory: stats.isDirectory() }),
+      (error) => {
+        throw asDirectoryError(error, this.#directory);
+      },
+    );
+    if (!isDirectory) throw missingRemote(this.#directory);
+    const refuses = whyUnwritable(this.#directory) ?? whyUnwritable(this.#blobs);
+    return { refuses, clockAheadMs: undefined };
   }
 
   async *list(after?: BlobHash): AsyncGenerator<readonly ListedBlob[]> {

@@ -8,8 +8,9 @@ import Sqlite from "better-sqlite3";
 import { type ErrorCode, PfsError } from "../../schema/errors.ts";
 import { makeDirectories } from "../make-directories.ts";
 import { readMigrations } from "../migrations.ts";
-import { asDirectoryError, missingRemote } from "./directory-errors.ts";
+import { asDirectoryError, missingRemote, whyUnwritable } from "./directory-errors.ts";
 import { RemoteError } from "./remote-error.ts";
+import type { LogProbe } from "./remote-probe.ts";
 
 /** Marks the file as ours in SQLite's header (`PRAGMA application_id`): "pfsr". A store has another one. */
 const APPLICATION_ID = 0x70667372;
@@ -50,6 +51,25 @@ export function openSharedDatabase(directory: string, isNew = false): Sqlite.Dat
   }
 }
 
+/** What is there, as it is. @throws as {@link openSharedDatabase} of one that is not new */
+export function inspectSharedDatabase(directory: string): LogProbe {
+  const file = databaseFile(directory);
+  if (!existsSync(file)) throw missingRemote(directory);
+  const refuses = whyUnwritable(directory) ?? whyUnwritable(file);
+  const database = new Sqlite(file, { timeout: BUSY_MS, readonly: true });
+  try {
+    refuseForeign(database, file);
+    const schemaVersion = read(database, "user_version");
+    if (schemaVersion === 0) throw missingRemote(directory);
+    const newestVersion = readMigrations(directoryOfMigrations).at(-1)?.version ?? 0;
+    refuseNewer(file, schemaVersion, newestVersion);
+    const remoteId = String(database.prepare("SELECT remote_id FROM pfs_remote").pluck().get());
+    return { remoteId, schemaVersion, newestVersion, refuses, clockAheadMs: undefined };
+  } finally {
+    database.close();
+  }
+}
+
 /** Whoever may use the directory may use the database: SQLite gives its other files the mode of this one. */
 function makeEmpty(directory: string, file: string): void {
   makeDirectories(directory, 0o700);
@@ -77,18 +97,21 @@ function migrate(database: Sqlite.Database, file: string): void {
     // Another process may have done it while this one waited.
     refuseForeign(database, file);
     const present = read(database, "user_version");
-    if (present > newest) {
-      throw new PfsError(
-        "UNSUPPORTED_VERSION",
-        `The shared log ${file} has schema version ${present}; this pfs knows up to ${newest}.`,
-        { hint: "Upgrade pfs. The shared log was left as it is." },
-      );
-    }
+    refuseNewer(file, present, newest);
     for (const { version, sql } of migrations) if (version > present) database.exec(sql);
     database.pragma(`application_id = ${APPLICATION_ID}`);
     database.pragma(`user_version = ${newest}`);
   });
   bringUp.immediate();
+}
+
+function refuseNewer(file: string, present: number, newest: number): void {
+  if (present <= newest) return;
+  throw new PfsError(
+    "UNSUPPORTED_VERSION",
+    `The shared log ${file} has schema version ${present}; this pfs knows up to ${newest}.`,
+    { hint: "Upgrade pfs. The shared log was left as it is." },
+  );
 }
 
 function read(database: Sqlite.Database, name: string): number {

@@ -1,4 +1,5 @@
-/** Owns what a failure of a shared directory means to whoever uses it as a remote. Must never touch the disk. */
+/** Owns what a failure of a shared directory means to whoever uses it as a remote. Must never change anything there. */
+import { accessSync, constants } from "node:fs";
 import { PfsError } from "../../schema/errors.ts";
 import { RemoteError } from "./remote-error.ts";
 
@@ -36,6 +37,16 @@ export function asDirectoryError(error: unknown, directory: string): unknown {
     isRetryable: PASSING.has(code),
     cause: error,
   });
+}
+
+/** Why this process may not write a file or a directory, without a full stop; undefined: it may. */
+export function whyUnwritable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return `this user may not write ${path} (${(error as NodeJS.ErrnoException).code})`;
+  }
 }
 
 export function missingRemote(directory: string, cause?: unknown): RemoteError {

@@ -10,12 +10,18 @@ import { GENESIS_HASH, logColumns } from "../../schema/log-row.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { RowToShare, SharedRow } from "../../schema/shared-row.ts";
 import { advanceClaim, claim, readClaim, retractClaim } from "./directory-claims.ts";
-import { databaseFile, explainSqliteError, openSharedDatabase } from "./directory-database.ts";
+import {
+  databaseFile,
+  explainSqliteError,
+  inspectSharedDatabase,
+  openSharedDatabase,
+} from "./directory-database.ts";
 import { DirectoryWatch, type DirectoryWatchTimes } from "./directory-watch.ts";
 import { parseAnswers, parseBook, parseFile, parseHidden } from "./log-answers.ts";
 import { type AppendPlan, checkRows, planAppend, type Questions, questionsOf } from "./plan-append.ts";
 import type { Advance, ClaimName, ClaimState } from "./remote-claims.ts";
 import type { Appended, RemoteLog, SharedBook, SharedHead, Snapshot, Watch } from "./remote-log.ts";
+import type { LogProbe } from "./remote-probe.ts";
 import { parsePage } from "./shared-chain.ts";
 
 const PAGE_FILES = 2000;
@@ -53,6 +59,14 @@ export class DirectoryLog implements RemoteLog {
         hint: "It was left as it is. Restore it from a backup, or name another directory.",
       });
     });
+  }
+
+  async probe(): Promise<LogProbe> {
+    try {
+      return inspectSharedDatabase(this.#directory);
+    } catch (error) {
+      throw explainSqliteError(error, this.#directory);
+    }
   }
 
   listBooks(): Promise<readonly BookId[]> {

@@ -2,6 +2,7 @@
  * Owns the shared log in PostgreSQL: the statements of each operation, a few round trips however many rows there are. Must
  * never decide what fits: plan-append.ts does.
  */
+import { z } from "zod";
 import { PfsError } from "../../schema/errors.ts";
 import type { BookId, UserId } from "../../schema/ids.ts";
 import { GENESIS_HASH } from "../../schema/log-row.ts";
@@ -12,10 +13,11 @@ import { parseAnswers, parseBook, parseFile, parseHead, parseHidden } from "./lo
 import { type AppendPlan, checkRows, planAppend, type Questions, questionsOf } from "./plan-append.ts";
 import { advanceClaim, claim, readClaim, retractClaim } from "./postgres-claims.ts";
 import { type OpenTransaction, PostgresDatabase } from "./postgres-database.ts";
-import { prepareSchema } from "./postgres-schema.ts";
+import { inspectSchema, prepareSchema } from "./postgres-schema.ts";
 import { PostgresWatch, type WatchTimes } from "./postgres-watch.ts";
 import type { Advance, ClaimName, ClaimState } from "./remote-claims.ts";
 import type { Appended, RemoteLog, SharedBook, SharedHead, Snapshot, Watch } from "./remote-log.ts";
+import { clockAhead, type LogProbe } from "./remote-probe.ts";
 import { parsePage } from "./shared-chain.ts";
 
 const PAGE_FILES = 2000;
@@ -59,6 +61,14 @@ const WRITE = `WITH
   head AS (UPDATE pfs.book SET seq = $2, entry_hash = $3 WHERE book_id = $1)
   SELECT pg_notify('pfs', $1 || ' ' || $2::bigint)`;
 
+/** A list of privileges in one text would ask for any of them. */
+const PROBE = `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms,
+  current_setting('transaction_read_only') = 'on' AS is_read_only,
+  has_table_privilege('pfs.audit_log', 'INSERT') AND has_table_privilege('pfs.book', 'UPDATE')
+    AND has_table_privilege('pfs.file_journal', 'INSERT') AND has_table_privilege('pfs.file_journal', 'UPDATE')
+    AND has_table_privilege('pfs.file_journal', 'DELETE') AS may_write`;
+const probeShape = z.object({ now_ms: z.number(), is_read_only: z.boolean(), may_write: z.boolean() });
+
 interface PostgresLogOptions {
   /** Makes the tables where there are none. */
   readonly isNew?: boolean;
@@ -83,6 +93,19 @@ export class PostgresLog implements RemoteLog {
     // Asked anew each time: behind the same URL there may be another database by now.
     if (this.#ready !== undefined) this.#ready = undefined;
     return await this.#prepare();
+  }
+
+  async probe(): Promise<LogProbe> {
+    const schema = await inspectSchema(this.#database);
+    const beforeMs = Date.now();
+    const [row] = await this.#database.query(PROBE);
+    const { now_ms, is_read_only, may_write } = probeShape.parse(row);
+    const refuses = is_read_only
+      ? "the database takes no changes"
+      : may_write
+        ? undefined
+        : "the user may not change its tables";
+    return { ...schema, refuses, clockAheadMs: clockAhead(now_ms, beforeMs, Date.now()) };
   }
 
   async listBooks(): Promise<readonly BookId[]> {

@@ -8,6 +8,7 @@ import { readMigrations } from "../migrations.ts";
 import type { PostgresDatabase, Transaction } from "./postgres-database.ts";
 import { isMissing } from "./postgres-errors.ts";
 import { RemoteError } from "./remote-error.ts";
+import type { LogProbe } from "./remote-probe.ts";
 
 const directory = new URL("../../schema/migrations/postgresql/", import.meta.url);
 
@@ -61,6 +62,17 @@ export async function prepareSchema(database: PostgresDatabase, isNew: boolean):
       return parseRemote(database, await transaction.query(SELECT)).remote_id;
     },
   );
+}
+
+/** What is there, as it is. @throws as {@link prepareSchema} of one that is not new */
+export async function inspectSchema(
+  database: PostgresDatabase,
+): Promise<Pick<LogProbe, "remoteId" | "schemaVersion" | "newestVersion">> {
+  const newestVersion = readMigrations(directory).at(-1)?.version ?? 0;
+  const present = await findRemote(database);
+  if (present === undefined) throw missing(database);
+  refuseNewer(database, present, newestVersion);
+  return { remoteId: present.remote_id, schemaVersion: present.schema_version, newestVersion };
 }
 
 async function findRemote(database: PostgresDatabase): Promise<Remote | undefined> {

@@ -4,6 +4,7 @@
  */
 import type { BlobHash } from "../../schema/ids.ts";
 import type { Operations } from "./operations.ts";
+import type { RemoteProbe } from "./remote-probe.ts";
 
 /** Bytes to be sent, which can be read from their beginning more than once: what fails is tried again. */
 export interface BlobSource {
@@ -83,6 +84,8 @@ export interface RemoteBlobs {
    * sorted by name.
    */
   listPublished(prefix: string, after?: string, signal?: AbortSignal): AsyncIterable<readonly FoundFile[]>;
+  /** Reads a little and tries whether it may be written, leaving nothing. @throws RemoteError */
+  probe(signal?: AbortSignal): Promise<RemoteProbe>;
   /** Ends what it keeps open; nothing is asked afterwards. */
   close(): Promise<void>;
 }
@@ -106,5 +109,6 @@ export const blobOperations: Operations<RemoteBlobs> = {
     signalAt: 2,
     resume: ([prefix, , signal], page) => [prefix, page.at(-1)?.name, signal],
   },
+  probe: { type: "answer", signalAt: 0 },
   close: { type: "own" },
 };

@@ -7,6 +7,7 @@ import type { SharedFile } from "../../schema/shared-file.ts";
 import type { RowToShare, SharedRow } from "../../schema/shared-row.ts";
 import type { Operations } from "./operations.ts";
 import type { RemoteClaims } from "./remote-claims.ts";
+import type { LogProbe } from "./remote-probe.ts";
 
 /** A book as a remote knows it. */
 export interface SharedBook {
@@ -60,6 +61,8 @@ export interface Watch {
 export interface RemoteLog extends RemoteClaims {
   /** What the remote log calls itself: 32 hexadecimal digits that it made when it was made. @throws as {@link append} */
   identity(): Promise<string>;
+  /** Looks at it without changing anything, not even an older schema. @throws as {@link append} */
+  probe(): Promise<LogProbe>;
   listBooks(): Promise<readonly BookId[]>;
   findBook(bookId: BookId): Promise<{ readonly book: SharedBook; readonly head: SharedHead } | undefined>;
   /** Makes the book, unless it is there; answers the one that is there. */
@@ -98,6 +101,7 @@ export interface RemoteLog extends RemoteClaims {
 /** For the decorators. The pages of a snapshot are not asked for again when they fail: then it is another snapshot. */
 export const sharedLogOperations: Operations<RemoteLog> = {
   identity: { type: "answer" },
+  probe: { type: "answer" },
   listBooks: { type: "answer" },
   findBook: { type: "answer" },
   createBook: { type: "answer" },

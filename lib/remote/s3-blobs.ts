@@ -26,6 +26,7 @@ import type {
   RemoteBlobs,
 } from "./remote-blobs.ts";
 import { RemoteError } from "./remote-error.ts";
+import type { RemoteProbe } from "./remote-probe.ts";
 import { S3Connection } from "./s3-connection.ts";
 import { s3Answer } from "./s3-errors.ts";
 import { PART_BYTES, S3Uploads } from "./s3-uploads.ts";
@@ -199,6 +200,16 @@ export class S3Blobs implements RemoteBlobs {
       const page = objects.map(({ key, sizeBytes }) => ({ name: key.slice(this.#books.length), sizeBytes }));
       if (page.length > 0) yield page;
     }
+  }
+
+  async probe(signal?: AbortSignal): Promise<RemoteProbe> {
+    const { bucket: Bucket } = this.#connection;
+    await this.#connection.sendTimed(
+      new ListObjectsV2Command({ Bucket, Prefix: this.#blobs, MaxKeys: 1 }),
+      signal,
+    );
+    const refuses = await this.#uploads.whyRefused(`${this.#blobs}probe`, signal);
+    return { refuses, clockAheadMs: this.#connection.clockAheadMs };
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,7 @@ import {
   type ServiceOutputTypes,
 } from "@aws-sdk/client-s3";
 import { nameOfLocation, type S3Location } from "./blobs-location.ts";
+import { clockAhead } from "./remote-probe.ts";
 import { asS3Error } from "./s3-errors.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -29,12 +30,18 @@ export class S3Connection {
   /** For messages, at the beginning of a sentence. */
   readonly name: string;
   readonly #client: S3Client;
+  #clockAheadMs: number | undefined;
 
   constructor(location: S3Location) {
     this.bucket = location.bucket;
     this.name = nameOfLocation(location);
     this.#client = new S3Client(configOf(location));
     addContentMd5(this.#client);
+  }
+
+  /** How far the server's clock was ahead of ours when it last answered, milliseconds, to a second. */
+  get clockAheadMs(): number | undefined {
+    return this.#clockAheadMs;
   }
 
   /** @throws RemoteError; the signal's reason */
@@ -56,6 +63,26 @@ export class S3Connection {
   ): Promise<Output> {
     signal?.throwIfAborted();
     return await this.#client.send(command, signal === undefined ? {} : { abortSignal: signal });
+  }
+
+  /** As {@link send}, noting the server's clock. */
+  async sendTimed<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
+    command: Command<Input, Output>,
+    signal?: AbortSignal,
+  ): Promise<Output> {
+    command.middlewareStack.add(
+      (next) => async (given) => {
+        const beforeMs = Date.now();
+        const result = await next(given);
+        const { headers = {} } = (result.response ?? {}) as { headers?: Record<string, string> };
+        const toldMs = Date.parse(headers.date ?? "");
+        // It has told the second that had begun.
+        if (!Number.isNaN(toldMs)) this.#clockAheadMs = clockAhead(toldMs + 500, beforeMs, Date.now());
+        return result;
+      },
+      { step: "deserialize", priority: "low" },
+    );
+    return await this.send(command, signal);
   }
 
   /**

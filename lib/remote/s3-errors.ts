@@ -95,6 +95,7 @@ function refusedRequest(
 
 function hintFor(code: string): string | undefined {
   if (code === "NoSuchBucket") return "Make the bucket, or name another one.";
+  if (code === "RequestTimeTooSkewed") return "Set this machine's clock (`timedatectl set-ntp true`).";
   if (/^Expired|RequestExpired|TokenRefreshRequired/.test(code)) return "Get new credentials.";
   if (/AccessDenied|Forbidden|InvalidAccessKeyId|SignatureDoesNotMatch|Unauthorized/.test(code))
     return "Look at the credentials, and at what they allow: reading, writing, listing and deleting in the bucket.";

@@ -93,6 +93,28 @@ export class S3Uploads {
       if (now - Date.parse(note.startedAt) > ABANDONED_AFTER_MS) await this.#giveUp(note);
   }
 
+  /**
+   * Begins an upload and aborts it: whoever may do that may write, and nobody ever sees an object.
+   * @returns why it was refused, without a full stop; undefined: it was not
+   * @throws RemoteError where it is not known
+   */
+  async whyRefused(key: string, signal?: AbortSignal): Promise<string | undefined> {
+    const { bucket } = this.#connection;
+    try {
+      const { UploadId } = await this.#connection.sendRaw(
+        new CreateMultipartUploadCommand({ Bucket: bucket, Key: key }),
+        signal,
+      );
+      await this.#connection.sendRaw(new AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId }));
+      return undefined;
+    } catch (error) {
+      const explained = this.#connection.explain(error, signal);
+      const answer = s3Answer(error);
+      if (answer?.status !== 403 && answer?.status !== 401) throw explained;
+      return (explained as Error).message.replace(/\.$/, "");
+    }
+  }
+
   async #findBegun(key: string, sizeBytes: number, partBytes: number): Promise<Upload | undefined> {
     const note = await this.#notes.find(key);
     if (note === undefined) return undefined;
