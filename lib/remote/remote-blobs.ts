@@ -11,8 +11,8 @@ export interface BlobSource {
   readonly hash: BlobHash;
   readonly sizeBytes: number;
   /**
-   * The bytes from `start` (0 without) up to `end`, not included (the end without). Pieces are the reader's to keep: their
-   * memory is not used again.
+   * The bytes from `start` (0 without) up to `end`, not included (the end without). Whoever keeps pieces copies them: only the
+   * last two that were given need keep their bytes, the memory of older ones may be used again.
    */
   read(start?: number, end?: number): AsyncIterable<Uint8Array>;
 }

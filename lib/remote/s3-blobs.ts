@@ -77,7 +77,7 @@ export class S3Blobs implements RemoteBlobs {
 
   async put(source: BlobSource, signal?: AbortSignal): Promise<PutOutcome> {
     if (source.sizeBytes <= SMALL_MAX_BYTES) {
-      const pieces = await Array.fromAsync(verified(source, source.read()));
+      const pieces = await Array.fromAsync(verified(source, source.read()), (piece) => Buffer.from(piece));
       return await this.#putWhole(source, Buffer.concat(pieces), signal);
     }
     const isLong = source.sizeBytes >= this.#partBytes;

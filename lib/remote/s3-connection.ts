@@ -18,6 +18,8 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** Requests under way at once; more wait. */
 const MAX_SOCKETS = 16;
 const PIECE_BYTES = 64 * 1024;
+/** Twice what a body's stream and its socket hold at most: each its high-water mark, and a piece beyond it. */
+const BODY_BYTES = 8 * PIECE_BYTES;
 /** What the SDK would write to the console is told by its errors, or of no use. */
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -86,7 +88,7 @@ export class S3Connection {
   }
 
   /**
-   * Sends a command whose body is a stream, of which the SDK itself would never tell that it failed.
+   * Sends a command whose body is a stream, of which the SDK itself would never tell that it failed. The body must have an MD5.
    * @throws what the stream throws; else as sendRaw
    */
   async sendStream<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
@@ -95,7 +97,7 @@ export class S3Connection {
     signal?: AbortSignal,
   ): Promise<Output> {
     const broken = new AbortController();
-    const body = Readable.from(pieces, { objectMode: false, highWaterMark: PIECE_BYTES });
+    const body = Readable.from(inSameMemory(pieces), { objectMode: false, highWaterMark: PIECE_BYTES });
     let failure: { readonly error: unknown } | undefined;
     body.on("error", (error) => {
       failure ??= { error };
@@ -141,6 +143,25 @@ function configOf({ endpoint, region }: S3Location): S3ClientConfig {
       logger: silent,
     },
   };
+}
+
+/**
+ * The pieces in a ring of memory that is used again and again: copies for each would be garbage by the gigabyte, which piles up
+ * until the collector sees a need. If ever bytes were overtaken on their way, their MD5 would tell the server.
+ */
+async function* inSameMemory(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const ring = Buffer.allocUnsafeSlow(BODY_BYTES);
+  let at = 0;
+  for await (const piece of pieces) {
+    for (let taken = 0; taken < piece.byteLength; ) {
+      if (at === BODY_BYTES) at = 0;
+      const end = Math.min(at + PIECE_BYTES, BODY_BYTES, at + piece.byteLength - taken);
+      ring.set(piece.subarray(taken, taken + end - at), at);
+      taken += end - at;
+      yield ring.subarray(at, end);
+      at = end;
+    }
+  }
 }
 
 /** Lets the server find out when bytes were changed on their way to it. */

@@ -1,7 +1,7 @@
 /** Owns reading a blob of the store to be sent, any part of it and more than once. Must never verify: who receives it does. */
-import { createReadStream } from "node:fs";
 import type { BlobHash } from "../../schema/ids.ts";
 import { absentBytes } from "../absent-bytes.ts";
+import { filePieces } from "../file-pieces.ts";
 import type { StoreReader } from "../reader.ts";
 import type { BlobSource } from "../remote/remote-blobs.ts";
 
@@ -17,7 +17,7 @@ export function blobSource(reader: StoreReader, hash: BlobHash, path: string): B
   const readInline = database.prepare<[string], Buffer>("SELECT data FROM blob WHERE sha256 = ?").pluck();
   const readObject = async function* (start: number, end: number) {
     try {
-      yield* createReadStream(reader.objectPath(hash), { start, end: end - 1 });
+      yield* filePieces(reader.objectPath(hash), start, end);
     } catch (error) {
       throw (error as NodeJS.ErrnoException).code === "ENOENT"
         ? absentBytes(database, hash, path, error)

@@ -2,9 +2,9 @@
  * Owns giving the shared log a change that no log has yet, for whoever is only done once it is there (`sync=strict`). Has no time
  * of its own: it is a step, of which nothing stays here but what others did.
  */
-import { createReadStream } from "node:fs";
 import { FIRST_STRICT_SEQ, type RowToShare } from "../../schema/shared-row.ts";
 import type { ShareOutcome } from "../errands.ts";
+import { filePieces } from "../file-pieces.ts";
 import type { BlobSource } from "../remote/remote-blobs.ts";
 import type { StagedBytes } from "../staging.ts";
 import { passStep } from "../step.ts";
@@ -59,7 +59,7 @@ function sourceOf({ hash, sizeBytes, content }: StagedBytes): BlobSource {
     async *read(start = 0, end = sizeBytes) {
       if (end <= start) return;
       if ("bytes" in content) yield content.bytes.subarray(start, end);
-      else yield* createReadStream(content.stagedPath, { start, end: end - 1 });
+      else yield* filePieces(content.stagedPath, start, end);
     },
   };
 }

@@ -114,7 +114,7 @@ export class Machine extends BookFixture {
           this.#cutAt("put");
           if (remote.blobs.has(source.hash)) return "present";
           const pieces: Uint8Array[] = [];
-          for await (const piece of source.read()) pieces.push(piece);
+          for await (const piece of source.read()) pieces.push(Buffer.from(piece));
           remote.blobs.set(source.hash, Buffer.concat(pieces));
           return "stored";
         },
