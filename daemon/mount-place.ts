@@ -1,6 +1,8 @@
-/** Owns the two kinds of directories that a book is mounted on: this process's own, and another Unix user's. */
+/** Owns the kinds of directories that a book is mounted on: this process's own, and another Unix user's, which root or the mounter mounts on. */
+import { resolve } from "node:path";
 import { type Guest, GuestPlace } from "../mount/kernel/guest-place.ts";
 import { mountPointOf } from "../mount/kernel/mount-table.ts";
+import { mounterAttach, mounterDetach, mounterSocket } from "../mount/kernel/mounter.ts";
 import { type MountOptions, mountDirectory, unmountDirectory } from "../mount/kernel/mounting.ts";
 
 export interface MountPlace {
@@ -19,6 +21,8 @@ export interface MountPlace {
 /** @throws PfsError NOT_PERMITTED as GuestPlace.open */
 export async function openPlace(asked: string, guest: Guest | undefined): Promise<MountPlace> {
   if (guest === undefined) return new OwnPlace(asked);
+  const mounter = mounterSocket();
+  if (mounter !== undefined) return new MounterPlace(mounter, asked, guest);
   const place = await GuestPlace.open(asked, guest);
   const { directory } = place;
   return {
@@ -46,6 +50,38 @@ class OwnPlace implements MountPlace {
 
   unmount(options: { readonly lazy: boolean }): Promise<void> {
     return unmountDirectory(this.directory, options);
+  }
+
+  close(): void {}
+}
+
+/** Another Unix user's, which may be closed to this process: the mounter sees to it that it is that user's. */
+class MounterPlace implements MountPlace {
+  readonly isOpenToUs = false;
+  directory: string;
+  readonly #socket: string;
+  readonly #guest: Guest;
+  #mountId: string | undefined;
+
+  constructor(socket: string, asked: string, guest: Guest) {
+    this.#socket = socket;
+    this.directory = resolve(asked);
+    this.#guest = guest;
+  }
+
+  async mount(options: MountOptions): Promise<{ readonly fd: number; readonly directory: string }> {
+    const mounted = await mounterAttach(this.#socket, this.directory, { ...options, owner: this.#guest });
+    this.directory = mounted.directory;
+    this.#mountId = mounted.mountId;
+    return mounted;
+  }
+
+  unmount({ lazy }: { readonly lazy: boolean }): Promise<void> {
+    const mountId = this.#mountId;
+    return mounterDetach(this.#socket, this.directory, {
+      lazy,
+      ...(mountId === undefined ? {} : { mountId }),
+    });
   }
 
   close(): void {}

@@ -33,6 +33,8 @@ export function systemFiles(root: string): ServiceFile[] {
   const helper = `#!/bin/sh\n${MARK}\nexec ${program("mount.pfs.js")} "$@"\n`;
   return [
     unit("pfsd.service"),
+    unit("pfs-mounter.socket"),
+    unit("pfs-mounter@.service"),
     unit("pfs-mount@.service"),
     plain("tmpfiles.conf", join(root, "/etc/tmpfiles.d/pfs.conf")),
     plain("sysusers.conf", join(root, "/etc/sysusers.d/pfs.conf")),
@@ -77,6 +79,7 @@ function refuseForeign(path: string): void {
 function unitFile(name: string, path: string): ServiceFile {
   const text = `${MARK}\n${read(name)}`
     .replaceAll("/usr/bin/pfsd", program("pfsd.js"))
+    .replaceAll("/usr/bin/pfs-mounter", program("pfs-mounter.js"))
     .replaceAll("/usr/bin/pfs ", `${program("pfs.js")} `);
   return { path, text, mode: 0o644 };
 }

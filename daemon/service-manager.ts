@@ -2,7 +2,7 @@
  * What a service manager such as systemd is told of this daemon: ready, alive, stopping, as sd_notify(3) has it. Owns that
  * protocol; must never fail the daemon because nobody listens.
  */
-import { sendDatagram } from "../lib/libc.ts";
+import { sendDatagram } from "../lib/libc-sockets.ts";
 
 /** So often within the time that the manager allows. */
 const SIGNS_OF_LIFE = 3;

@@ -1,5 +1,5 @@
 /**
- * The C library's calls that Node does not offer: the one place with koffi declarations. Owns marshalling and
+ * The C library's calls that Node does not offer, but for those about sockets: with `libc-sockets.ts` the one place with koffi declarations. Owns marshalling and
  * errno; must never know what a call is for. koffi is loaded and each function bound at its first use, so that
  * importing this file costs nothing. 64-bit Linux only: the structures' layouts are those of x86_64 and arm64.
  *
@@ -11,7 +11,7 @@ import type koffiModule from "koffi";
 import { Errno, type ErrnoName, PosixError } from "../schema/errors.ts";
 
 type Koffi = typeof koffiModule;
-type NativeFunction = ReturnType<ReturnType<Koffi["load"]>["func"]>;
+export type NativeFunction = ReturnType<ReturnType<Koffi["load"]>["func"]>;
 
 /** Every kernel's page is this or a multiple of it. */
 const PAGE_BYTES = 4096;
@@ -19,14 +19,15 @@ const PAGE_BYTES = 4096;
 let koffi: Koffi | undefined;
 let library: ReturnType<Koffi["load"]> | undefined;
 
-function bind(prototype: string): NativeFunction {
+export function bind(prototype: string): NativeFunction {
   koffi ??= createRequire(import.meta.url)("koffi") as Koffi;
   // null: the symbols of the running process, whatever libc it is linked with.
   library ??= koffi.load(null);
   return library.func(prototype);
 }
 
-function errno(): number {
+/** Of the last call. */
+export function errno(): number {
   return (koffi as Koffi).errno();
 }
 
@@ -40,7 +41,8 @@ export function posixError(errnoNumber: number, what: string, path?: string): Po
   return new PosixError(name ?? "EIO", `${what}: ${name ?? `error ${errnoNumber}`}`, { path });
 }
 
-function check(result: number, what: string, path?: string): number {
+/** @throws PosixError for a negative result */
+export function check(result: number, what: string, path?: string): number {
   if (result < 0) throw posixError(errno(), what, path);
   return result;
 }
@@ -55,6 +57,11 @@ export function allocatePageAligned(headBytes: number, bodyBytes: number): Buffe
   const body = (Number(koffi.address(buffer)) + headBytes) % PAGE_BYTES;
   const start = (PAGE_BYTES - body) % PAGE_BYTES;
   return buffer.subarray(start, start + headBytes + bodyBytes);
+}
+
+/** Where a buffer's bytes are. Only after {@link bind}. */
+export function addressOf(buffer: Buffer): bigint {
+  return BigInt((koffi as Koffi).address(buffer));
 }
 
 let read: NativeFunction | undefined;
@@ -86,6 +93,23 @@ export function pollFds(entries: Buffer, count: number, timeoutMs: number): numb
   poll ??= bind("int poll(void *entries, unsigned long count, int timeout)");
   const ready = poll(entries, count, timeoutMs) as number;
   return ready < 0 ? -errno() : ready;
+}
+
+/** Waits on a thread of its own until `fd` can be read, or its other end has closed. False: `timeoutMs` have passed. */
+export function waitReadable(fd: number, timeoutMs: number): Promise<boolean> {
+  poll ??= bind("int poll(void *entries, unsigned long count, int timeout)");
+  const { async: start } = poll;
+  // struct pollfd with POLLIN.
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeInt16LE(1, 4);
+  return new Promise((resolve, reject) => {
+    start(entry, 1, timeoutMs, (failure: Error | null, ready: number) => {
+      if (failure) reject(failure);
+      // Interrupted by a signal: the caller looks, and waits again.
+      else resolve(ready !== 0);
+    });
+  });
 }
 
 let eventfd: NativeFunction | undefined;
@@ -256,77 +280,7 @@ export function unmountFilesystem(target: string, flags: number): Promise<void> 
   });
 }
 
-let socketpair: NativeFunction | undefined;
-let recvmsg: NativeFunction | undefined;
-
-/** socketpair(2) of connected, close-on-exec Unix stream sockets. */
-export function createSocketPair(): [number, number] {
-  socketpair ??= bind("int socketpair(int domain, int type, int protocol, void *pair)");
-  const pair = Buffer.alloc(8);
-  // AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC.
-  check(socketpair(1, 1 | 0o2000000, 0, pair) as number, "socketpair");
-  return [pair.readInt32LE(0), pair.readInt32LE(4)];
-}
-
-/**
- * Takes the one file descriptor that the other end of a Unix socket has sent (SCM_RIGHTS, unix(7)), without
- * waiting. undefined if none was sent.
- */
-export function receiveFd(socket: number): number | undefined {
-  recvmsg ??= bind("int64_t recvmsg(int socket, void *message, int flags)");
-  const { address } = koffi as Koffi;
-  const payload = Buffer.alloc(8);
-  // struct cmsghdr {size_t len; int level; int type;} and one int, in CMSG_SPACE(4) = 24 bytes.
-  const control = Buffer.alloc(24);
-  const vector = Buffer.alloc(16);
-  vector.writeBigUInt64LE(BigInt(address(payload)), 0);
-  vector.writeBigUInt64LE(BigInt(payload.length), 8);
-  // struct msghdr {name; namelen; iov; iovlen; control; controllen; flags}.
-  const message = Buffer.alloc(56);
-  message.writeBigUInt64LE(BigInt(address(vector)), 16);
-  message.writeBigUInt64LE(1n, 24);
-  message.writeBigUInt64LE(BigInt(address(control)), 32);
-  message.writeBigUInt64LE(BigInt(control.length), 40);
-  // MSG_DONTWAIT | MSG_CMSG_CLOEXEC.
-  const count = recvmsg(socket, message, 0x40 | 0x40000000) as number;
-  if (count < 0) {
-    if (errno() === Errno.EAGAIN) return undefined;
-    throw posixError(errno(), "recvmsg");
-  }
-  const [SOL_SOCKET, SCM_RIGHTS] = [1, 1];
-  const isDescriptor =
-    message.readBigUInt64LE(40) >= 20n &&
-    control.readBigUInt64LE(0) === 20n &&
-    control.readInt32LE(8) === SOL_SOCKET &&
-    control.readInt32LE(12) === SCM_RIGHTS;
-  return isDescriptor ? control.readInt32LE(16) : undefined;
-}
-
-let getsockopt: NativeFunction | undefined;
 let getpwnam: NativeFunction | undefined;
-
-/** A process as the kernel vouches for it. */
-export interface PeerCredentials {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Who connected to the other end of a Unix socket, as of then: getsockopt(2) with SO_PEERCRED (unix(7)). */
-export function peerCredentials(socket: number): PeerCredentials {
-  getsockopt ??= bind("int getsockopt(int socket, int level, int name, void *value, void *length)");
-  // struct ucred {pid; uid; gid} of 32 bits each.
-  const credentials = Buffer.alloc(12);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(credentials.length);
-  const [SOL_SOCKET, SO_PEERCRED] = [1, 17];
-  check(getsockopt(socket, SOL_SOCKET, SO_PEERCRED, credentials, length) as number, "getsockopt");
-  return {
-    pid: credentials.readInt32LE(0),
-    uid: credentials.readUInt32LE(4),
-    gid: credentials.readUInt32LE(8),
-  };
-}
 
 /** The Unix user of a login name, as getpwnam(3) finds it; undefined: there is none. */
 export function findUnixUser(name: string): number | undefined {
@@ -335,30 +289,4 @@ export function findUnixUser(name: string): number | undefined {
   if (entry === null) return undefined;
   // struct passwd {char *name; char *password; uid_t uid; …}.
   return (koffi as Koffi).decode(entry, 16, "uint32_t") as number;
-}
-
-let socket: NativeFunction | undefined;
-let sendto: NativeFunction | undefined;
-
-/**
- * Sends one datagram to a Unix socket (unix(7)), without waiting. An `address` that begins with `@` is an abstract one.
- * @throws PosixError
- */
-export function sendDatagram(address: string, text: string): void {
-  socket ??= bind("int socket(int domain, int type, int protocol)");
-  sendto ??= bind(
-    "int64_t sendto(int socket, void *bytes, size_t length, int flags, void *address, unsigned int addressLength)",
-  );
-  const name = Buffer.from(address.replace(/^@/, "\0"));
-  // struct sockaddr_un {unsigned short family; char path[108];}; AF_UNIX is 1. A path may end with the address.
-  const target = Buffer.concat([Buffer.from([1, 0]), name]);
-  const bytes = Buffer.from(text);
-  // SOCK_DGRAM | SOCK_CLOEXEC.
-  const fd = check(socket(1, 2 | 0o2000000, 0) as number, "socket");
-  try {
-    // MSG_DONTWAIT | MSG_NOSIGNAL.
-    check(Number(sendto(fd, bytes, bytes.length, 0x40 | 0x4000, target, target.length)), "sendto", address);
-  } finally {
-    closeFd(fd);
-  }
 }

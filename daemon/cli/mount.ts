@@ -105,11 +105,23 @@ async function mountAsGuest(context: Context, wanted: Omit<Wanted, "agent">, soc
 }
 
 async function tellMount(context: Context, mount: MountDescription): Promise<void> {
-  await stat(mount.directory);
+  const isOpen = await opensToUs(mount.directory);
   context.output.say(
     `Mounted ${mount.book} on ${mount.directory} (${mount.options}, agent ${mount.agent})${pastOf(mount)}.`,
   );
+  if (!isOpen) context.output.say("Only the daemon's Unix user gets in; -o allow_other lets others in, too.");
   context.output.put(mount);
+}
+
+/** A mount of another Unix user's daemon is closed to us, be we root, unless it lets others in. @throws Node's system error */
+async function opensToUs(directory: string): Promise<boolean> {
+  try {
+    await stat(directory);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EACCES") return false;
+    throw error;
+  }
 }
 
 function pastOf({ position, position_time: time }: MountDescription): string {

@@ -6,7 +6,7 @@ import { chmodSync, rmSync } from "node:fs";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { pipeline } from "node:stream/promises";
-import type { PeerCredentials } from "../../lib/libc.ts";
+import type { PeerCredentials } from "../../lib/libc-sockets.ts";
 import { errorCodes, isErrorCode, PfsError } from "../../schema/errors.ts";
 import { reportOf } from "../error-report.ts";
 import { Page } from "../monitor.ts";

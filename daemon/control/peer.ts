@@ -1,6 +1,6 @@
 /** Owns finding out who is at the other end of a Unix socket. Must never decide what that one may do. */
 import type { Socket } from "node:net";
-import { type PeerCredentials, peerCredentials } from "../../lib/libc.ts";
+import { type PeerCredentials, peerCredentials } from "../../lib/libc-sockets.ts";
 
 /** undefined: nobody any more. */
 export function peerOf(socket: Socket): PeerCredentials | undefined {

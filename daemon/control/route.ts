@@ -1,6 +1,6 @@
 /** Owns what one route of the control socket is, and how it reads what it is given. Must never know HTTP's details. */
 import type { z } from "zod";
-import type { PeerCredentials } from "../../lib/libc.ts";
+import type { PeerCredentials } from "../../lib/libc-sockets.ts";
 import { PfsError } from "../../schema/errors.ts";
 import type { ByteAnswer } from "./byte-answer.ts";
 

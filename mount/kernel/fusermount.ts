@@ -3,7 +3,8 @@
  * protocol (an inherited socket named by _FUSE_COMMFD, over which the descriptor comes back) and its messages.
  */
 import { spawn } from "node:child_process";
-import { closeFd, createSocketPair, receiveFd } from "../../lib/libc.ts";
+import { closeFd } from "../../lib/libc.ts";
+import { createSocketPair, receiveFd } from "../../lib/libc-sockets.ts";
 import { PfsError } from "../../schema/errors.ts";
 import type { MountOptions } from "./mounting.ts";
 

@@ -11,6 +11,8 @@ export const FILESYSTEM_TYPE = "fuse.pfs";
 const PROBE_TIMEOUT_MS = 2000;
 
 export interface MountEntry {
+  /** The kernel's number for it. */
+  id: string;
   mountPoint: string;
   type: string;
   source: string;
@@ -30,9 +32,14 @@ export function parseMountinfo(text: string): MountEntry[] {
   for (const line of text.split("\n")) {
     const fields = line.split(" ");
     const separator = fields.indexOf("-", 6);
-    const [mountPoint, type, source] = [fields[4], fields[separator + 1], fields[separator + 2]];
+    const [id = "", mountPoint, type, source] = [
+      fields[0],
+      fields[4],
+      fields[separator + 1],
+      fields[separator + 2],
+    ];
     if (separator < 0 || mountPoint === undefined || type === undefined || source === undefined) continue;
-    entries.push({ mountPoint: unescapeOctal(mountPoint), type, source: unescapeOctal(source) });
+    entries.push({ id, mountPoint: unescapeOctal(mountPoint), type, source: unescapeOctal(source) });
   }
   return entries;
 }
@@ -57,7 +64,8 @@ export async function mountPointOf(dir: string, linksLeft = 40): Promise<string>
   return mountPointOf(resolve(parent, target), linksLeft - 1);
 }
 
-async function topEntryAt(mountPoint: string): Promise<MountEntry | undefined> {
+/** Of mounts that lie above each other the last. Never asks the mount itself. */
+export async function topEntryAt(mountPoint: string): Promise<MountEntry | undefined> {
   const entries = parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
   return entries.findLast((entry) => entry.mountPoint === mountPoint);
 }

@@ -1,5 +1,6 @@
 /**
- * Makes a directory a mount and an ordinary directory again: by mount(2) where this process may, else by fusermount3.
+ * Makes a directory a mount and an ordinary directory again: by the mounter where there is one, by mount(2) where this process
+ * may, else by fusermount3.
  * Owns the mount options and the sentences that say what went wrong; must never run on the thread that serves a mount.
  */
 import { constants, existsSync, openSync, readFileSync } from "node:fs";
@@ -8,7 +9,8 @@ import { closeFd, MNT_DETACH, mountFilesystem, setNonBlocking, unmountFilesystem
 import { PfsError } from "../../schema/errors.ts";
 import { shellWord } from "../../schema/shell-word.ts";
 import { fusermountAttach, fusermountDetach } from "./fusermount.ts";
-import { FILESYSTEM_TYPE, mountPointOf, mountState } from "./mount-table.ts";
+import { FILESYSTEM_TYPE, mountPointOf, mountState, topEntryAt } from "./mount-table.ts";
+import { mounterAttach, mounterDetach, mounterSocket } from "./mounter.ts";
 
 const FUSE_DEVICE = "/dev/fuse";
 /** `MS_…` of linux/mount.h. */
@@ -38,7 +40,8 @@ export interface MountOptions {
  */
 export async function mountDirectory(dir: string, options: MountOptions): Promise<number> {
   await requireDirectory(dir);
-  if (!existsSync(FUSE_DEVICE)) {
+  const mounter = mounterSocket();
+  if (mounter === undefined && !existsSync(FUSE_DEVICE)) {
     throw new PfsError("MOUNT_FAILED", `Cannot mount ${dir}: ${FUSE_DEVICE} is missing.`, {
       hint: "Load the kernel's module with `modprobe fuse`, or start the container with `--device /dev/fuse --cap-add SYS_ADMIN`.",
     });
@@ -50,6 +53,7 @@ export async function mountDirectory(dir: string, options: MountOptions): Promis
       hint: `Unmount it with \`pfs umount ${shellWord(dir)}\`, or choose another directory.`,
     });
   }
+  if (mounter !== undefined) return mountByMounter(mounter, mountPoint, options);
   return mayMount() ? mountDirectly(mountPoint, options) : mountAsUser(mountPoint, options);
 }
 
@@ -60,7 +64,9 @@ export async function mountDirectory(dir: string, options: MountOptions): Promis
 export async function unmountDirectory(dir: string, { lazy }: { readonly lazy: boolean }): Promise<void> {
   const mountPoint = await mountPointOf(dir);
   try {
-    if (mayMount()) await unmountFilesystem(mountPoint, unmountFlags(lazy));
+    const mounter = mounterSocket();
+    if (mounter !== undefined) await mounterDetach(mounter, mountPoint, { lazy });
+    else if (mayMount()) await unmountFilesystem(mountPoint, unmountFlags(lazy));
     else await fusermountDetach(mountPoint, lazy);
   } catch (cause) {
     throw explainUnmount(dir, cause);
@@ -83,7 +89,7 @@ export async function clearStale(dir: string): Promise<boolean> {
   return cleared;
 }
 
-/** Root may, and who was given CAP_SYS_ADMIN, as by a service's AmbientCapabilities=. Root that may not is told so by the kernel. */
+/** Root may, and who was given CAP_SYS_ADMIN, as in a container. Root that may not is told so by the kernel. */
 function mayMount(): boolean {
   if (process.geteuid?.() === 0) return true;
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0";
@@ -143,6 +149,16 @@ export function mountDirectly(mountPoint: string, options: MountOptions): number
       cause,
     });
   }
+}
+
+async function mountByMounter(socket: string, mountPoint: string, options: MountOptions): Promise<number> {
+  const { fd, directory, mountId } = await mounterAttach(socket, mountPoint, options);
+  if ((await topEntryAt(directory))?.type === FILESYSTEM_TYPE) return fd;
+  closeFd(fd);
+  await mounterDetach(socket, directory, { lazy: true, mountId });
+  throw new PfsError("MOUNT_FAILED", `Cannot mount ${mountPoint}: the mount is not seen by this daemon.`, {
+    hint: "The file system that it is on must be mounted shared, as systemd does it: `mount --make-rshared /`.",
+  });
 }
 
 async function mountAsUser(mountPoint: string, options: MountOptions): Promise<number> {

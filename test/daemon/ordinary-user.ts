@@ -29,6 +29,8 @@ export interface OrdinaryUser {
   run(...words: string[]): Promise<Outcome>;
   /** Runs `pfs` to its end. */
   pfs(...args: string[]): Promise<Outcome>;
+  /** Where a path of the program's is that everybody can read. */
+  there(path: string): string;
   /** Another one, on the same machine. */
   as(uid: number): OrdinaryUser;
 }
@@ -55,7 +57,8 @@ export async function withOrdinaryUser(
       const asUser = ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
       const run = (...words: string[]): Promise<Outcome> =>
         execute("nsenter", [...namespace, ...asUser, ...words], env, "/");
-      return { namespace, run, pfs: (...args) => run(there(process.execPath), there(PFS), ...args), as };
+      const pfs = (...args: string[]): Promise<Outcome> => run(there(process.execPath), there(PFS), ...args);
+      return { namespace, run, pfs, there, as };
     };
     await use(as(NOBODY));
   } finally {

@@ -22,17 +22,23 @@ import { Doorbell } from "../../lib/doorbell.ts";
 import {
   allocatePageAligned,
   closeFd,
-  createSocketPair,
   dropCached,
   fallocate,
   futimens,
   lseek,
   readFd,
-  receiveFd,
   startWriteback,
   tryLockExclusive,
+  waitReadable,
   writeFd,
 } from "../../lib/libc.ts";
+import {
+  connectSocket,
+  createSocketPair,
+  receiveFd,
+  receiveMessage,
+  sendMessage,
+} from "../../lib/libc-sockets.ts";
 import { PollSet } from "../../lib/poll-set.ts";
 import { Errno } from "../../schema/errors.ts";
 
@@ -92,6 +98,30 @@ describe("libc", () => {
       closeFd(ours);
       closeFd(theirs);
     }
+  });
+
+  it("a descriptor comes with the bytes that it was sent with, and the end of the other side is told", async () => {
+    const [ours, theirs] = createSocketPair();
+    try {
+      const bytes = Buffer.alloc(8);
+      assert.equal(receiveMessage(ours, bytes), undefined);
+      assert.equal(await waitReadable(ours, 1), false);
+      const [sent, other] = createSocketPair();
+      sendMessage(theirs, Buffer.from("word"), sent);
+      closeFd(sent);
+      assert.equal(await waitReadable(ours, 60_000), true);
+      const { count, fd } = receiveMessage(ours, bytes) ?? { count: -1 };
+      assert.deepEqual([count, bytes.toString("utf8", 0, 4)], [4, "word"]);
+      assert.ok(fd !== undefined);
+      writeFd(fd, Buffer.from("x"), 1);
+      assert.equal(readFd(other, bytes, 8), 1);
+      for (const each of [fd, other]) closeFd(each);
+      closeFd(theirs);
+      assert.deepEqual(receiveMessage(ours, bytes), { count: 0, fd: undefined });
+    } finally {
+      closeFd(ours);
+    }
+    assert.throws(() => connectSocket("/nowhere"), { name: "PosixError", code: "ENOENT" });
   });
 
   it("D1: a lock is exclusive between two opens of one file", () => {

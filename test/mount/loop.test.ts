@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Doorbell } from "../../lib/doorbell.ts";
-import { closeFd, createSocketPair, readFd, setNonBlocking, writeFd } from "../../lib/libc.ts";
+import { closeFd, readFd, setNonBlocking, writeFd } from "../../lib/libc.ts";
+import { createSocketPair } from "../../lib/libc-sockets.ts";
 import { Device } from "../../mount/kernel/device.ts";
 import { OPCODE } from "../../mount/kernel/protocol.ts";
 import { Loop } from "../../mount/loop.ts";

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { test } from "node:test";
-import { closeFd, createSocketPair } from "../../../lib/libc.ts";
+import { closeFd } from "../../../lib/libc.ts";
+import { createSocketPair } from "../../../lib/libc-sockets.ts";
 import { Notifier } from "../../../mount/kernel/notifier.ts";
 
 /** More than a socket takes before somebody reads: the write waits as for a directory's lock. */
