@@ -14,6 +14,14 @@ export interface SharedPlace {
   readonly counted: readonly [log: string, blobs: string];
 }
 
+export interface Asked {
+  /** Of PostgreSQL, beside those that make connections. */
+  readonly roundTrips: number;
+  readonly connections: number;
+  /** Of S3. */
+  readonly requests: number;
+}
+
 export class RemoteServers {
   readonly #postgres: PostgresServer;
   readonly #s3: S3Server;
@@ -62,11 +70,15 @@ export class RemoteServers {
   }
 
   /** What `work` asks of the two, by way of the proxies. */
-  async count(work: () => Promise<unknown>): Promise<{ roundTrips: number; requests: number }> {
-    const [trips, requests] = [this.log.roundTrips, this.blobs.requests.length];
+  async count(work: () => Promise<unknown>): Promise<Asked> {
+    const { roundTrips, begun } = this.log;
+    const requests = this.blobs.requests.length;
     await work();
+    const connections = this.log.begun - begun;
     return {
-      roundTrips: this.log.roundTrips - trips,
+      // Each connection is one, too: nobody has to prove who it is here.
+      roundTrips: this.log.roundTrips - roundTrips - connections,
+      connections,
       requests: this.blobs.requests.length - requests,
     };
   }
