@@ -26,6 +26,7 @@ import { PfsError } from "../schema/errors.ts";
 import type { BookId } from "../schema/ids.ts";
 import { openingUrl, type RemoteUrls } from "./remote-urls.ts";
 import type { StoreOwner } from "./store-owner.ts";
+import { SyncTimes } from "./sync-times.ts";
 
 export interface BookSyncOptions {
   readonly bookId: BookId;
@@ -92,6 +93,7 @@ export class BookSync {
   readonly #signer: HeadSigner;
   #remote: Promise<Remote> | undefined;
   #isKnown = false;
+  readonly #syncTimes: SyncTimes;
   #turn: Promise<unknown> = Promise.resolve();
   /** Of its own: copies may take long, and nobody's save is to wait for them. */
   #publishTurn: Promise<unknown> = Promise.resolve();
@@ -99,6 +101,7 @@ export class BookSync {
   constructor(options: BookSyncOptions) {
     this.bookId = options.bookId;
     this.#options = options;
+    this.#syncTimes = new SyncTimes((timeMs) => options.owner.noteSynced(options.bookId, timeMs));
     this.#signer = new HeadSigner(options.reader.directory);
   }
 
@@ -107,6 +110,11 @@ export class BookSync {
     const state = findRemote(this.#options.reader.database, this.bookId);
     if (state !== undefined) return state;
     throw notShared(this.bookId);
+  }
+
+  /** When the last sync went well, milliseconds since 1970: of this process, or of one before it. */
+  get lastSyncMs(): number | undefined {
+    return this.#syncTimes.lastMs ?? this.state().lastSyncMs ?? undefined;
   }
 
   waiting(): OutboxSize {
@@ -177,6 +185,7 @@ export class BookSync {
 
   async close(): Promise<void> {
     await Promise.all([this.#turn, this.#publishTurn]);
+    await this.#syncTimes.save();
     await (await this.#remote?.catch(() => undefined))?.close();
     this.#remote = undefined;
   }
@@ -188,12 +197,16 @@ export class BookSync {
   ): Promise<Pushed> {
     const parts = await this.#parts(signal, onProgress);
     await this.#options.owner.settle(this.bookId);
-    return kind === "push" ? await push(parts) : { pushed: 0, pulled: await pull(parts) };
+    const done = kind === "push" ? await push(parts) : { pushed: 0, pulled: await pull(parts) };
+    await this.#syncTimes.synced();
+    return done;
   }
 
   async #share(change: ChangeToShare, signal: AbortSignal): Promise<SharedFirst> {
     signal.throwIfAborted();
-    return await shareFirst(await this.#parts(signal), change);
+    const outcome = await shareFirst(await this.#parts(signal), change);
+    this.#syncTimes.shared();
+    return outcome;
   }
 
   async #parts(signal: AbortSignal | undefined, onProgress?: (step: SyncStep) => void): Promise<SyncParts> {

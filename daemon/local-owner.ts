@@ -133,6 +133,9 @@ function ownerOf(library: Library): StoreOwner {
     async noteShared(bookId, pairs, blobs) {
       library.noteShared(bookId, pairs, blobs);
     },
+    async noteSynced(bookId, timeMs) {
+      library.noteSynced(bookId, timeMs);
+    },
     async storeBlobs(blobs) {
       library.storeBlobs(blobs);
     },

@@ -160,6 +160,7 @@ class MountThread {
       return this.#library.followSnapshot(bookId, page);
     },
     noteShared: ({ bookId, pairs, blobs }) => this.#library.noteShared(bookId, pairs, blobs) as undefined,
+    noteSynced: ({ bookId, timeMs }) => this.#library.noteSynced(bookId, timeMs) as undefined,
     storeBlobs: ({ blobs }) => this.#library.storeBlobs(blobs) as undefined,
     status: () => ({
       seq: this.#library.log.seq,

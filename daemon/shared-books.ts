@@ -116,6 +116,7 @@ export async function clone(owner: StoreOwner, { bookId, urls }: RemoteRequest):
       },
       follow: (page) => owner.followSnapshot(bookId, page),
     });
+    await owner.noteSynced(bookId, Date.now());
     const { profile } = await owner.findBook(bookId);
     return { book: bookId, profile, ...counts };
   } finally {

@@ -55,6 +55,8 @@ export interface StoreOwner extends SyncOwner {
   shareBook(bookId: BookId, remote: RemoteOfBook, isClone?: boolean): Promise<void>;
   /** @throws as Library.unshareBook */
   unshareBook(bookId: BookId): Promise<void>;
+  /** A sync has gone well. @param timeMs milliseconds since 1970 */
+  noteSynced(bookId: BookId, timeMs: number): Promise<void>;
   /** @throws as followSnapshot of lib/worktree/ */
   followSnapshot(bookId: BookId, page: SnapshotPage): Promise<SnapshotCounts>;
   /** Removes a batch of what nobody needed when it was found. */

@@ -15,7 +15,7 @@ export interface SyncStatus {
   /** Rows of the log that the remote does not have yet, and bytes. */
   readonly pending: number;
   readonly pending_bytes: number;
-  /** When the last one that went well ended, ISO 8601. */
+  /** When the last one that went well ended, in whichever process, ISO 8601; null: nothing is known of one. */
   readonly last_sync: string | null;
   /** Of the last attempt, a whole sentence. */
   readonly error: string | null;
@@ -23,9 +23,14 @@ export interface SyncStatus {
   readonly next_attempt: string | null;
 }
 
+/** Null for what is not known. */
+export function isoTime(timeMs: number | undefined): string | null {
+  return timeMs === undefined ? null : new Date(timeMs).toISOString();
+}
+
 /** While no daemon runs. */
 export function stillStatus(reader: StoreReader): SyncStatus[] {
-  return listRemotes(reader.database).map(({ bookId, logUrl, blobsUrl }) => {
+  return listRemotes(reader.database).map(({ bookId, logUrl, blobsUrl, lastSyncMs }) => {
     const { rows, bytes } = measureOutbox(reader.database, bookId);
     return {
       ...{
@@ -36,7 +41,7 @@ export function stillStatus(reader: StoreReader): SyncStatus[] {
         pending: rows,
         pending_bytes: bytes,
       },
-      ...{ last_sync: null, error: null, next_attempt: null },
+      ...{ last_sync: isoTime(lastSyncMs ?? undefined), error: null, next_attempt: null },
     };
   });
 }

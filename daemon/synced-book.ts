@@ -9,7 +9,7 @@ import type { BookId } from "../schema/ids.ts";
 import { BookPublisher } from "./book-publisher.ts";
 import { BookSync, type BookSyncOptions } from "./book-sync.ts";
 import { retryDelayMs } from "./retry-delay.ts";
-import type { SyncStatus } from "./sync-status.ts";
+import { isoTime, type SyncStatus } from "./sync-status.ts";
 
 export interface SyncedBookOptions extends BookSyncOptions {
   onFailure(bookId: BookId, message: string): void;
@@ -32,7 +32,6 @@ export class SyncedBook {
   #failures = 0;
   #error: string | undefined;
   #nextAttempt: string | undefined;
-  #lastSync: string | undefined;
 
   constructor(options: SyncedBookOptions) {
     this.#options = options;
@@ -71,7 +70,7 @@ export class SyncedBook {
       state: this.#running !== undefined ? "syncing" : isWaiting ? "waiting" : "idle",
       pending: rows,
       pending_bytes: bytes,
-      last_sync: this.#lastSync ?? null,
+      last_sync: isoTime(this.sync.lastSyncMs),
       error: this.#error ?? this.#publisher.error ?? null,
       next_attempt: this.#nextAttempt ?? null,
     };
@@ -81,7 +80,6 @@ export class SyncedBook {
   succeeded(): void {
     this.#failures = 0;
     this.#error = this.#nextAttempt = undefined;
-    this.#lastSync = new Date().toISOString();
   }
 
   async close(): Promise<void> {

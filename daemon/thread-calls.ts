@@ -196,6 +196,7 @@ export interface ThreadCalls {
     input: { bookId: BookId; pairs: readonly SharedPair[]; blobs: readonly BlobHash[] };
     output: undefined;
   };
+  noteSynced: { input: { bookId: BookId; timeMs: number }; output: undefined };
   storeBlobs: { input: { blobs: readonly StagedBytes[] }; output: undefined };
   status: { input: Record<string, never>; output: ThreadStatus };
   /** What the thread has counted, and how it is at this moment. */

@@ -192,6 +192,11 @@ export class Library {
     this.store.transaction(() => this.#sharedRows(bookId).notePushed(pairs, blobs));
   }
 
+  /** A sync of a book has gone well. @param timeMs milliseconds since 1970 */
+  noteSynced(bookId: BookId, timeMs: number): void {
+    this.store.transaction(() => this.#sharedRows(bookId).noteSynced(timeMs));
+  }
+
   /** Makes bytes that were fetched blobs. Takes what was staged over, or away. @throws PfsError CORRUPT, FULL */
   storeBlobs(blobs: readonly StagedBytes[]): void {
     this.store.checkSpace(blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));

@@ -49,13 +49,15 @@ export type UnsettledRow = Pick<
 /** Where a book is shared and how far, as whoever syncs it needs it. */
 export interface RemoteState extends RemoteOfBook, SharedPosition {
   readonly bookId: BookId;
+  /** When the last sync went well, milliseconds since 1970; null: that is not known. */
+  readonly lastSyncMs: number | null;
 }
 
 /** Rows of the log `a` that are for others, too. */
 export const IS_FOR_OTHERS = `+a.operation NOT IN (${localOperations.map((operation) => `'${operation}'`).join(", ")})`;
 
 const SELECT_REMOTE = `SELECT book_id AS bookId, log_url AS logUrl, blobs_url AS blobsUrl, remote_id AS remoteId,
-  pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM remote`;
+  pulled_seq AS pulledSeq, pushed_seq AS pushedSeq, last_sync AS lastSyncMs FROM remote`;
 
 /** Undefined for a book that is not shared. */
 export function findRemote(database: Database, bookId: BookId): RemoteState | undefined {
@@ -202,6 +204,11 @@ export class SharedRows {
 
   #run(sql: string): void {
     this.#database.prepare(sql).run(this.#bookId);
+  }
+
+  /** A sync has gone well. A book that is shared no more has none. */
+  noteSynced(timeMs: number): void {
+    this.#database.prepare("UPDATE remote SET last_sync = ? WHERE book_id = ?").run(timeMs, this.#bookId);
   }
 
   /** A row of the log is a shared row, or came of it. Only within a transaction. */
