@@ -1,9 +1,16 @@
 /** Owns the kinds of directories that a book is mounted on: this process's own, and another Unix user's, which root or the mounter mounts on. */
 import { resolve } from "node:path";
+import { attachFuseNative } from "../mount/fuse-native/attach.ts";
 import { type Guest, GuestPlace } from "../mount/kernel/guest-place.ts";
 import { mountPointOf } from "../mount/kernel/mount-table.ts";
 import { mounterAttach, mounterDetach, mounterSocket } from "../mount/kernel/mounter.ts";
 import { type MountOptions, mountDirectory, unmountDirectory } from "../mount/kernel/mounting.ts";
+import type { Transport } from "../schema/mount-options.ts";
+
+export interface Connection {
+  readonly fd: number;
+  readonly directory: string;
+}
 
 export interface MountPlace {
   /** Absolute. */
@@ -11,7 +18,7 @@ export interface MountPlace {
   /** Whether this process can look into the mount. */
   readonly isOpenToUs: boolean;
   /** To be called once. @returns the connection, and the directory as the kernel names it. @throws as mountDirectory */
-  mount(options: MountOptions): Promise<{ readonly fd: number; readonly directory: string }>;
+  mount(options: MountOptions, transport: Transport): Promise<Connection>;
   /** @throws an error with EBUSY as its code or its cause's when it is in use */
   unmount(options: { readonly lazy: boolean }): Promise<void>;
   /** To be called when nothing is mounted there any more. */
@@ -42,8 +49,9 @@ class OwnPlace implements MountPlace {
     this.directory = directory;
   }
 
-  async mount(options: MountOptions): Promise<{ readonly fd: number; readonly directory: string }> {
-    const fd = await mountDirectory(this.directory, options);
+  async mount(options: MountOptions, transport: Transport): Promise<Connection> {
+    const attach = transport === "fuse-native" ? attachFuseNative : undefined;
+    const fd = await mountDirectory(this.directory, options, attach);
     this.directory = await mountPointOf(this.directory);
     return { fd, directory: this.directory };
   }

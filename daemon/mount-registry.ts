@@ -185,7 +185,7 @@ export class MountRegistry {
   ): Promise<MountDescription> {
     const { directory: _asked, allowOther, guest, ...serving } = request;
     const { bookId, agent, readOnly } = serving;
-    const { fd, directory } = await place.mount({ allowOther, readOnly, fsname: bookId });
+    const { fd, directory } = await place.mount({ allowOther, readOnly, fsname: bookId }, request.transport);
     const options = optionText(request);
     const description: MountDescription = {
       directory,

@@ -170,8 +170,8 @@ function alone(tree: PastTree): SharedByMounts {
   return { siblings: new Set(), seen: new SeenCheck(tree) };
 }
 
-function modeOf({ readOnly, check, userId, deleteMode, sync, at }: ServeInput): MountMode {
-  return { readOnly, check, userId, deleteMode, sync, at };
+function modeOf({ readOnly, check, userId, deleteMode, sync, at, transport }: ServeInput): MountMode {
+  return { readOnly, check, userId, deleteMode, sync, at, transport };
 }
 
 /** A mount as control files show it. */

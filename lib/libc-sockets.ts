@@ -10,12 +10,18 @@ let recvmsg: NativeFunction | undefined;
 let sendmsg: NativeFunction | undefined;
 let connect: NativeFunction | undefined;
 
-/** socketpair(2) of connected, close-on-exec Unix stream sockets. */
-export function createSocketPair(): [number, number] {
+/** Of socket(2). Source: linux/socket.h, linux/net.h */
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const SOCK_SEQPACKET = 5;
+const SOCK_CLOEXEC = 0o2000000;
+
+/** socketpair(2) of connected, close-on-exec Unix sockets; those of `seqpacket` keep messages apart. */
+export function createSocketPair(kind: "stream" | "seqpacket" = "stream"): [number, number] {
   socketpair ??= bind("int socketpair(int domain, int type, int protocol, void *pair)");
   const pair = Buffer.alloc(8);
-  // AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC.
-  check(socketpair(1, 1 | 0o2000000, 0, pair) as number, "socketpair");
+  const type = kind === "stream" ? SOCK_STREAM : SOCK_SEQPACKET;
+  check(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) as number, "socketpair");
   return [pair.readInt32LE(0), pair.readInt32LE(4)];
 }
 
@@ -95,8 +101,7 @@ export function connectSocket(path: string): number {
   socket ??= bind("int socket(int domain, int type, int protocol)");
   connect ??= bind("int connect(int socket, const void *address, unsigned int addressLength)");
   const target = socketAddress(path);
-  // SOCK_STREAM | SOCK_CLOEXEC.
-  const fd = check(socket(AF_UNIX, 1 | 0o2000000, 0) as number, "socket");
+  const fd = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) as number, "socket");
   try {
     check(connect(fd, target, target.length) as number, `connecting to ${path}`, path);
     return fd;
@@ -133,8 +138,6 @@ export function peerCredentials(socket: number): PeerCredentials {
 
 let socket: NativeFunction | undefined;
 let sendto: NativeFunction | undefined;
-
-const AF_UNIX = 1;
 
 /** struct sockaddr_un {unsigned short family; char path[108];}. A path may end with the address. */
 function socketAddress(path: string): Buffer {

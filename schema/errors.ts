@@ -34,6 +34,7 @@ export const Errno = {
   ESPIPE: 29,
   EROFS: 30,
   EMLINK: 31,
+  EPIPE: 32,
   ERANGE: 34,
   EDEADLK: 35,
   ENAMETOOLONG: 36,

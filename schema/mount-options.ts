@@ -21,6 +21,12 @@ export type DeleteMode = "revert" | "hide";
  */
 export type SyncMode = "background" | "strict";
 
+/**
+ * What speaks with the kernel: pfs itself, or libfuse through the package fuse-native, which does not know which process asks and
+ * cannot tell the kernel of changes.
+ */
+export type Transport = "kernel" | "fuse-native";
+
 /** What a mount shows and lets programs do. */
 export interface MountMode {
   readonly readOnly: boolean;
@@ -32,6 +38,7 @@ export interface MountMode {
   readonly sync: SyncMode;
   /** The past state that is shown, as it was given; undefined: the present. */
   readonly at: string | undefined;
+  readonly transport: Transport;
 }
 
 export interface MountOptions extends MountMode {
@@ -49,11 +56,13 @@ export const DEFAULT_MODE: MountMode = {
   deleteMode: "revert",
   sync: "background",
   at: undefined,
+  transport: "kernel",
 };
 
 const checkModes: readonly CheckMode[] = ["seen", "require", "off"];
 const deleteModes: readonly DeleteMode[] = ["revert", "hide"];
 const syncModes: readonly SyncMode[] = ["background", "strict"];
+const transports: readonly Transport[] = ["kernel", "fuse-native"];
 
 /** Words of mount(8), fstab(5) and systemd.mount(5) that change nothing in a book. */
 const ordinaryWords: ReadonlySet<string> = new Set(
@@ -64,7 +73,7 @@ const ordinaryWords: ReadonlySet<string> = new Set(
 const ordinaryPrefixes = ["x-", "comment=", "X-"];
 
 /**
- * Parses `user=…,agent=…,check=…,delete=…,sync=…,at=…,ro,allow_other` and the ordinary words of mount(8). The later of `ro` and
+ * Parses `user=…,agent=…,check=…,delete=…,sync=…,at=…,transport=…,ro,allow_other` and the ordinary words of mount(8). The later of `ro` and
  * `rw` holds; with `at` a mount is read-only in any case.
  * @throws PfsError USAGE naming the option that is unknown, malformed or given twice; AGENT_REQUIRED as parseAgentName
  */
@@ -94,26 +103,46 @@ export function parseMountOptions(text: string): MountOptions {
   if (at !== undefined && !isReference(at)) {
     throw usage(`The option at needs ${valueNeeded.at}; ${quote(at)} is none of these.`);
   }
+  const transport = oneOf("transport", transports, values.get("transport"));
+  const check = values.get("check");
+  if (transport === "fuse-native") refuseProcesses(check, allowOther);
   return {
     agent: agent === undefined ? undefined : parseAgentName(agent),
     readOnly: readOnly || at !== undefined,
     allowOther,
-    check: oneOf("check", checkModes, values.get("check")),
+    check: oneOf("check", checkModes, transport === "fuse-native" ? "off" : check),
     userId: user === undefined ? undefined : parseUserId(user),
     deleteMode: oneOf("delete", deleteModes, values.get("delete")),
     sync: oneOf("sync", syncModes, values.get("sync")),
     at,
+    transport,
   };
 }
 
+/** Whatever asks who somebody is. */
+function refuseProcesses(check: string | undefined, allowOther: boolean): void {
+  if (check !== undefined && check !== "off") {
+    throw usage(
+      "The option transport=fuse-native goes with check=off only: which program saves is not known there.",
+    );
+  }
+  if (allowOther) {
+    throw usage(
+      "The option transport=fuse-native does not go with allow_other: who asks is not known there.",
+    );
+  }
+}
+
 /** A mode as it would be given after `-o`; what is the default is left out, but for `rw`. */
-export function formatMountMode({ readOnly, check, userId, deleteMode, sync, at }: MountMode): string {
+export function formatMountMode(mode: MountMode): string {
+  const { readOnly, check, userId, deleteMode, sync, at, transport } = mode;
   const options = [readOnly ? "ro" : "rw"];
   if (userId !== undefined) options.push(`user=${userId}`);
   if (check !== DEFAULT_MODE.check) options.push(`check=${check}`);
   if (userId !== undefined && deleteMode !== DEFAULT_MODE.deleteMode) options.push(`delete=${deleteMode}`);
   if (sync !== DEFAULT_MODE.sync) options.push(`sync=${sync}`);
   if (at !== undefined) options.push(`at=${at}`);
+  if (transport !== DEFAULT_MODE.transport) options.push(`transport=${transport}`);
   return options.join(",");
 }
 
@@ -125,6 +154,7 @@ const valueNeeded = {
   delete: "revert or hide: delete=hide",
   sync: "background or strict: sync=strict",
   at: `${REFERENCE_FORMS}: at=2h`,
+  transport: "kernel or fuse-native: transport=fuse-native",
 } as const;
 type ValueName = keyof typeof valueNeeded;
 
@@ -151,6 +181,6 @@ function isOrdinary(option: string): boolean {
 
 function usage(message: string): PfsError {
   return new PfsError("USAGE", message, {
-    hint: "Known are agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, sync=background|strict, at=REF, ro, rw and allow_other, and the ordinary words of mount(8) such as noatime.",
+    hint: "Known are agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, sync=background|strict, at=REF, transport=kernel|fuse-native, ro, rw and allow_other, and the ordinary words of mount(8) such as noatime.",
   });
 }

@@ -14,8 +14,9 @@ import type { Context } from "./context.ts";
 import { Told } from "./failure.ts";
 import { ProgressBar } from "./progress-bar.ts";
 import { makeTargetFile } from "./target-file.ts";
-import { counted, printable, readableSize } from "./text.ts";
+import { counted, readableSize } from "./text.ts";
 import { rememberManifest } from "./told-manifest.ts";
+import { warn } from "./warn.ts";
 
 interface ArchiveCommandOptions {
   readonly scope?: string;
@@ -175,8 +176,4 @@ function tell(context: Context, { asked, outcome, file, archiveBytes }: Made): v
     if (resume !== undefined) warn(`Time was up. The rest: pfs archive ${view.bookId} --resume ${resume}`);
   }
   if (errors.length > 0 || resume !== undefined) throw new Told(NOT_WHOLE_EXIT);
-}
-
-function warn(text: string): void {
-  process.stderr.write(`pfs: ${printable(text)}\n`);
 }

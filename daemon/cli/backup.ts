@@ -10,7 +10,8 @@ import type { ContextOf } from "./command.ts";
 import { Told } from "./failure.ts";
 import { ProgressBar } from "./progress-bar.ts";
 import { makeTargetFile } from "./target-file.ts";
-import { counted, printable, readableSize } from "./text.ts";
+import { counted, readableSize } from "./text.ts";
+import { warn } from "./warn.ts";
 
 const STANDARD_OUTPUT = "-";
 const NOT_WHOLE_EXIT = 3;
@@ -85,8 +86,4 @@ function tellDamage(errors: BackupOutcome["errors"]): never {
   if (errors.length > SHOWN_ERRORS) warn(`And ${errors.length - SHOWN_ERRORS} more.`);
   warn("The store is damaged, and so is this backup: keep the one before. `pfs repair` mends what it can.");
   throw new Told(NOT_WHOLE_EXIT);
-}
-
-function warn(text: string): void {
-  process.stderr.write(`pfs: ${printable(text)}\n`);
 }

@@ -16,6 +16,11 @@ import { makeTerminalReporter } from "../terminal-reporter.ts";
 import type { ContextOf } from "./command.ts";
 import { type Context, statusOf } from "./context.ts";
 import { localTime } from "./text.ts";
+import { warn } from "./warn.ts";
+
+const NO_IDENTITY =
+  "fuse-native does not say which program saves, nor takes word of changes: nothing is checked by who has read what (check=off), " +
+  "and all that programs ask for is asked anew.";
 
 interface Wanted {
   readonly bookId: BookId;
@@ -30,6 +35,7 @@ interface MountFlags {
   readonly o?: string[];
   readonly foreground?: boolean;
   readonly socket?: string | undefined;
+  readonly transport?: string;
 }
 
 export function addMount(program: Command, contextOf: ContextOf): void {
@@ -47,6 +53,7 @@ export function addMount(program: Command, contextOf: ContextOf): void {
       "agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, sync=background|strict, at=REF, ro, allow_other; several with commas",
       collect,
     )
+    .option("--transport <name>", "fuse-native: through the package of that name; as `-o transport=…`")
     .option("-f, --foreground", "stay here, tell saves and refusals, unmount on Ctrl-C")
     .option(
       "--socket <path>",
@@ -62,12 +69,13 @@ export function addMount(program: Command, contextOf: ContextOf): void {
       async (
         book: string,
         dir: string,
-        { o = [], foreground = false, socket = process.env.PFS_SOCKET }: MountFlags,
+        { o = [], foreground = false, socket = process.env.PFS_SOCKET, transport }: MountFlags,
         command: Command,
       ) => {
         const context = contextOf(command);
-        const optionText = o.join(",");
+        const optionText = [...o, ...(transport === undefined ? [] : [`transport=${transport}`])].join(",");
         const options = parseMountOptions(optionText);
+        if (options.transport === "fuse-native") warn(NO_IDENTITY);
         const bookId = parseBookId(book);
         const place = { bookId, directory: resolve(dir), options, optionText };
         if (socket) return mountAsGuest(context, place, resolve(socket));

@@ -34,6 +34,12 @@ export function guestRoutes(
       async handle({ body, peer }) {
         const { book: bookId, directory, options, agent: otherwise } = check(mountBody, body);
         const { agent: named = otherwise, allowOther, ...mode } = parseMountOptions(options);
+        if (mode.transport !== "kernel") {
+          throw new PfsError(
+            "NOT_PERMITTED",
+            "A daemon of another Unix user mounts with transport=kernel only.",
+          );
+        }
         const own = rules().filter(({ unixUser }) => findUnixUser(unixUser) === peer.uid);
         const { userId } = mode;
         const agent = admitMount(own, { bookId, userId, agent: named, allowOther });

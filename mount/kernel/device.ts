@@ -3,12 +3,16 @@
  * Must never interpret either, nor wait: whoever polls the descriptor decides when to receive.
  */
 import { endianness } from "node:os";
-import { closeFd, posixError, readFd, writeFd } from "../../lib/libc.ts";
+import { closeFd, pollFds, posixError, readFd, writeFd } from "../../lib/libc.ts";
 import { Errno } from "../../schema/errors.ts";
 import { STRUCT_BYTES } from "./protocol.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { Reply } from "./reply.ts";
 import type { Request } from "./request.ts";
+
+/** Of poll(2). */
+const POLLOUT = 4;
+const FULL_SOCKET_MS = 1000;
 
 export class Device {
   /** Readable when a request waits, or when the mount is gone. */
@@ -29,6 +33,8 @@ export class Device {
   receive(request: Request): boolean | "unmounted" {
     const result = readFd(this.fd, request.buffer, request.buffer.length);
     if (result < 0) return readOutcome(-result);
+    // The end of a socket: another process mounts for us, and has ended.
+    if (result === 0) return "unmounted";
     try {
       request.load(result);
       return true;
@@ -45,7 +51,10 @@ export class Device {
    * @throws PosixError EINVAL if the answer does not fit the request, which then has failed with EIO
    */
   send(reply: Pick<Reply, "buffer" | "length">): boolean {
-    const result = writeFd(this.fd, reply.buffer, reply.length);
+    let result = writeFd(this.fd, reply.buffer, reply.length);
+    // Only a socket is ever full.
+    if (result === -Errno.EAGAIN && waitForRoom(this.fd))
+      result = writeFd(this.fd, reply.buffer, reply.length);
     if (result >= 0) return true;
     switch (-result) {
       case Errno.ENOENT:
@@ -53,6 +62,8 @@ export class Device {
       case Errno.ENOTCONN:
       case Errno.EPERM:
       case Errno.EINTR:
+      case Errno.EPIPE:
+      case Errno.EAGAIN:
         return false;
       default:
         throw posixError(-result, "answering the kernel");
@@ -71,6 +82,14 @@ export class Device {
   }
 }
 
+/** Waits until the other end of a socket has taken something, but not for long: others wait for this thread. */
+function waitForRoom(fd: number): boolean {
+  const entry = Buffer.alloc(8);
+  entry.writeInt32LE(fd, 0);
+  entry.writeInt16LE(POLLOUT, 4);
+  return pollFds(entry, 1, FULL_SOCKET_MS) > 0;
+}
+
 function readOutcome(errnoNumber: number): false | "unmounted" {
   switch (errnoNumber) {
     case Errno.EAGAIN:
@@ -80,6 +99,7 @@ function readOutcome(errnoNumber: number): false | "unmounted" {
     case Errno.ENODEV:
     // The connection was aborted: by `umount -f`, or by somebody who wrote to /sys/fs/fuse/connections.
     case Errno.ECONNABORTED:
+    case Errno.ECONNRESET:
       return "unmounted";
     default:
       throw posixError(errnoNumber, "reading from the kernel");

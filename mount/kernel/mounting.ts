@@ -32,13 +32,16 @@ export interface MountOptions {
   readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
+/** Mounts on exactly this directory; returns a descriptor as {@link mountDirectory}. */
+type Attach = (mountPoint: string, options: MountOptions) => Promise<number>;
+
 /**
  * Mounts on `dir`, which need not be empty: what is in it is hidden while the mount lasts. A dead mount there is
- * cleared first. The kernel always checks permissions by the files' modes (`default_permissions`).
+ * cleared first. `attach` is for mounting by something else than this process. The kernel always checks permissions by the files' modes (`default_permissions`).
  * @returns the connection's descriptor (not blocking), for a Device; the first request on it is INIT
  * @throws PfsError MOUNT_FAILED
  */
-export async function mountDirectory(dir: string, options: MountOptions): Promise<number> {
+export async function mountDirectory(dir: string, options: MountOptions, attach?: Attach): Promise<number> {
   await requireDirectory(dir);
   const mounter = mounterSocket();
   if (mounter === undefined && !existsSync(FUSE_DEVICE)) {
@@ -53,6 +56,7 @@ export async function mountDirectory(dir: string, options: MountOptions): Promis
       hint: `Unmount it with \`pfs umount ${shellWord(dir)}\`, or choose another directory.`,
     });
   }
+  if (attach !== undefined) return attach(mountPoint, options);
   if (mounter !== undefined) return mountByMounter(mounter, mountPoint, options);
   return mayMount() ? mountDirectly(mountPoint, options) : mountAsUser(mountPoint, options);
 }

@@ -180,10 +180,13 @@ async function measurePeers(work: string): Promise<string> {
     targets.push(startNative(book, work));
     for (const kind of ["overlayfs", "fuse-overlayfs", "bindfs"] as const)
       targets.push(startPeer(kind, book, work));
-    targets.push(startPfs(book, work));
+    targets.push(startPfs(book, work), startPfs(book, work, "fuse-native"));
     const figures: Figures = new Map();
     measureAll(targets, figures);
-    return tableOf(figures, ["native", "overlayfs", "fuse-overlayfs", "bindfs", "pfs"]);
+    return tableOf(
+      figures,
+      targets.map(({ name }) => name),
+    );
   } finally {
     for (const target of targets) target.stop();
   }

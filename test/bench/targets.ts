@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Transport } from "../../schema/mount-options.ts";
 
 /** Everything measured runs on this core: the client, and the server if there is one. */
 const CORE = "1";
@@ -61,14 +62,15 @@ export function startPeer(
   return { name: kind, directory, stop: () => void execFileSync("umount", [directory]) };
 }
 
-export function startPfs(book: string, work: string): Target {
-  const store = join(work, "pfs", "store");
-  const directory = join(work, "pfs", "mount");
+export function startPfs(book: string, work: string, transport: Transport = "kernel"): Target {
+  const name = transport === "kernel" ? "pfs" : `pfs, ${transport}`;
+  const store = join(work, name, "store");
+  const directory = join(work, name, "mount");
   mkdirSync(directory, { recursive: true });
   runPinned(process.execPath, PFS, "--store", store, "init", "bench", "--schema", "any");
   execFileSync(process.execPath, [PFS, "--store", store, "import", "bench", book], { stdio: "ignore" });
-  mountPfs(store, directory);
-  return { name: "pfs", directory, stop: () => stopPfs(store) };
+  mountPfs(store, directory, transport);
+  return { name, directory, stop: () => stopPfs(store) };
 }
 
 export function stopPfs(store: string): void {
@@ -76,6 +78,7 @@ export function stopPfs(store: string): void {
 }
 
 /** Mounts book `bench` as its users do: with a daemon in the background, which is pinned as what starts it. */
-export function mountPfs(store: string, directory: string): void {
-  runPinned(process.execPath, PFS, "--store", store, "mount", "bench", directory, "-o", "agent=bench");
+export function mountPfs(store: string, directory: string, transport: Transport = "kernel"): void {
+  const options = `agent=bench,transport=${transport}`;
+  runPinned(process.execPath, PFS, "--store", store, "mount", "bench", directory, "-o", options);
 }

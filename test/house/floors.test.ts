@@ -8,8 +8,11 @@ import { readSyntax } from "./source-syntax.ts";
 
 const FLOORS = ["schema", "lib", "mount", "daemon"];
 const OTHER_FOLDERS = ["bin", "test", "examples"];
-/** Where the mount thread's code begins: mount/kernel/ holds code for both threads and is judged as far as it is used. */
-const MOUNT_THREAD = /^(mount\/(?!kernel\/)|daemon\/mount-thread\.ts$)/;
+/**
+ * Where the mount thread's code begins: mount/kernel/ holds code for both threads and is judged as far as it is used;
+ * mount/fuse-native/ runs in the main thread and in a process of its own.
+ */
+const MOUNT_THREAD = /^(mount\/(?!kernel\/|fuse-native\/)|daemon\/mount-thread\.ts$)/;
 const MOUNTING = "mount/kernel/mounting.ts";
 
 const files = listSourceFiles();

@@ -11,11 +11,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { mountState } from "../../mount/kernel/mount-table.ts";
-import type { CheckMode } from "../../schema/mount-options.ts";
+import { type CheckMode, parseMountOptions } from "../../schema/mount-options.ts";
 import { explainMissingDevice } from "../machine.ts";
 import type { ServerAnswer, ServerOrder, ServerStart } from "./mount-server.ts";
 
 const run = promisify(execFile);
+/** What the mounts of the suites run on; test/long/fuse-native.test.ts sets it. */
+const TRANSPORT = parseMountOptions(`transport=${process.env.PFS_TEST_TRANSPORT ?? "kernel"}`);
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** What the Python programs of the tests may use: modules, `fails`, `put` and `get`. */
@@ -134,9 +136,10 @@ export async function withBook(options: BookOptions, use: (book: Book) => Promis
   const faults: string[] = [];
   let server = new Server();
   const start = async (options: BookOptions) => {
-    const { profile = "any", readOnly = false, check = "seen", allowOther = false } = options;
+    const { profile = "any", readOnly = false, check = TRANSPORT.check, allowOther = false } = options;
     await server.ask({ store, profile });
-    for (const dir of dirs) await server.ask({ kind: "mount", dir, readOnly, check, allowOther });
+    for (const dir of dirs)
+      await server.ask({ kind: "mount", dir, readOnly, check, allowOther, transport: TRANSPORT.transport });
   };
   try {
     await start(options);

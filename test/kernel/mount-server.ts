@@ -6,9 +6,10 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { Doorbell } from "../../lib/doorbell.ts";
 import type { Errand } from "../../lib/errands.ts";
 import { runErrand } from "../../lib/run-errand.ts";
+import { attachFuseNative } from "../../mount/fuse-native/attach.ts";
 import { mountDirectory, unmountDirectory } from "../../mount/kernel/mounting.ts";
 import { Notifier } from "../../mount/kernel/notifier.ts";
-import type { CheckMode } from "../../schema/mount-options.ts";
+import type { CheckMode, Transport } from "../../schema/mount-options.ts";
 import type { ThreadOrder, ThreadReport, ThreadStart } from "./mount-thread.ts";
 
 export interface ServerStart {
@@ -22,6 +23,7 @@ export interface MountOrder {
   readonly readOnly: boolean;
   readonly check: CheckMode;
   readonly allowOther: boolean;
+  readonly transport: Transport;
 }
 
 export type ServerOrder =
@@ -69,8 +71,9 @@ class Server {
     return this.#next();
   }
 
-  async mount({ dir, readOnly, check, allowOther }: MountOrder): Promise<void> {
-    const fd = await mountDirectory(dir, { readOnly, allowOther, fsname: "test" });
+  async mount({ dir, readOnly, check, allowOther, transport }: MountOrder): Promise<void> {
+    const attach = transport === "fuse-native" ? attachFuseNative : undefined;
+    const fd = await mountDirectory(dir, { readOnly, allowOther, fsname: "test" }, attach);
     const notifier = new Notifier({
       fd,
       delivered: (ticket) => this.#order({ kind: "delivered", ticket }),

@@ -86,3 +86,33 @@ test("package: a book is made, mounted, saved to and read back", () => {
   assert.deepEqual(readdirSync(book), []);
   pfs("verify");
 });
+
+test("package: without fuse-native its transport is refused with what to install; installed beside it, a book mounts by it", () => {
+  const book = join(home, "native");
+  mkdirSync(book);
+  pfs("init", "native-book", "--schema", "any");
+  const mount = (): string => pfs("mount", "native-book", book, "--transport", "fuse-native");
+  const refusal = /fuse-native is not installed[\s\S]*`(npm install fuse-native@\d+)`/;
+  const { stderr } = failureOf(mount);
+  const [, hint = ""] = refusal.exec(stderr) ?? [];
+  assert.notEqual(hint, "", stderr);
+  runIn(installed, hint.split(" "));
+  try {
+    mount();
+    writeFileSync(join(book, "a.md"), TEXT);
+    assert.equal(readFileSync(join(book, "a.md"), "utf8"), TEXT);
+    assert.match(pfs("ls", "native-book"), /a\.md/);
+  } finally {
+    pfs("stop");
+  }
+  assert.deepEqual(readdirSync(book), []);
+});
+
+function failureOf(action: () => string): { readonly stderr: string } {
+  try {
+    return assert.fail(`it printed ${action()}`);
+  } catch (error) {
+    if (error instanceof assert.AssertionError) throw error;
+    return error as { readonly stderr: string };
+  }
+}

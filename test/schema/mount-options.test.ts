@@ -33,6 +33,7 @@ describe("mount options", () => {
       readOnly: false,
       allowOther: true,
       at: undefined,
+      transport: "kernel",
     });
     assert.deepEqual(
       [NONE.userId, NONE.check, NONE.deleteMode, NONE.at],
@@ -52,6 +53,21 @@ describe("mount options", () => {
     assert.equal(parseMountOptions("sync=strict,sync,user=bob").sync, "strict");
     assert.equal(parseMountOptions("sync=background").sync, "background");
     assert.equal(parseMountOptions("sync").sync, "background");
+  });
+
+  test("transport=fuse-native means check=off, and goes with nothing that asks who somebody is", () => {
+    assert.equal(parseMountOptions("").transport, "kernel");
+    for (const text of ["transport=fuse-native", "check=off,transport=fuse-native"]) {
+      const { transport, check } = parseMountOptions(text);
+      assert.deepEqual([transport, check], ["fuse-native", "off"]);
+    }
+    for (const [text, reason] of [
+      ["transport=fuse-native,check=seen", /goes with check=off only/],
+      ["transport=fuse-native,allow_other", /does not go with allow_other/],
+      ["transport=tcp", /transport needs kernel or fuse-native.*"tcp"/],
+      ["transport", /transport needs/],
+    ] as const)
+      assert.throws(() => parseMountOptions(text), refusal("USAGE", reason), text);
   });
 
   test("at takes a hash or its beginning, a position, an ISO time, an age, and makes the mount read-only", () => {
@@ -107,6 +123,7 @@ describe("mount options", () => {
       "ro,user=alice,check=off,delete=hide,at=2h",
       "rw,user=alice,delete=hide,sync=strict",
       "ro,at=00112233",
+      "rw,check=off,transport=fuse-native",
     ]) {
       assert.equal(formatMountMode(parseMountOptions(text)), text);
     }

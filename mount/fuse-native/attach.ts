@@ -1,0 +1,92 @@
+/**
+ * Mounting through the package fuse-native, in a process of its own (`bridge-process.ts`). Owns that process's start and what
+ * goes wrong with it. The descriptor that comes of it speaks the kernel's protocol, as /dev/fuse does.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { extname } from "node:path";
+import { createInterface } from "node:readline";
+import { closeFd, setNonBlocking } from "../../lib/libc.ts";
+import { createSocketPair } from "../../lib/libc-sockets.ts";
+import { PfsError } from "../../schema/errors.ts";
+import { mounterSocket } from "../kernel/mounter.ts";
+import type { MountOptions } from "../kernel/mounting.ts";
+import type { BridgeStart } from "./bridge-start.ts";
+
+const PACKAGE = "fuse-native";
+const PROCESS = new URL(`./bridge-process${extname(import.meta.url)}`, import.meta.url).pathname;
+const READY = "ready";
+
+/**
+ * Mounts on exactly this directory.
+ * @returns the connection's descriptor (not blocking), for a Device
+ * @throws PfsError MOUNT_FAILED
+ */
+export async function attachFuseNative(mountPoint: string, options: MountOptions): Promise<number> {
+  const { fsname, readOnly } = options;
+  const start: BridgeStart = { mountPoint, fsname, readOnly };
+  if (mounterSocket() !== undefined) {
+    throw new PfsError(
+      "MOUNT_FAILED",
+      `Cannot mount ${mountPoint} with ${PACKAGE}: the service may not mount.`,
+      {
+        hint: "Its mounter mounts with transport=kernel only.",
+      },
+    );
+  }
+  requirePackage(mountPoint);
+  const [ours, theirs] = createSocketPair("seqpacket");
+  try {
+    const bridge = spawn(process.execPath, [PROCESS, JSON.stringify(start)], {
+      stdio: ["ignore", "pipe", "pipe", theirs],
+    });
+    const said = await firstWords(bridge);
+    if (said !== READY) {
+      throw new PfsError("MOUNT_FAILED", `Cannot mount ${mountPoint} with ${PACKAGE}: ${said}.`);
+    }
+    letGo(bridge);
+    setNonBlocking(ours);
+    return ours;
+  } catch (error) {
+    closeFd(ours);
+    throw error;
+  } finally {
+    closeFd(theirs);
+  }
+}
+
+function requirePackage(mountPoint: string): void {
+  try {
+    import.meta.resolve(PACKAGE);
+  } catch (cause) {
+    throw new PfsError(
+      "MOUNT_FAILED",
+      `Cannot mount ${mountPoint}: the package ${PACKAGE} is not installed.`,
+      {
+        hint: `Install it beside pfs with \`npm install ${PACKAGE}@2\`, or leave out --transport.`,
+        cause,
+      },
+    );
+  }
+}
+
+/** What it says on stdout, or, where it ends without a word, the last that it complained of. */
+async function firstWords(bridge: ChildProcess): Promise<string> {
+  const { stdout, stderr } = bridge;
+  if (stdout === null || stderr === null) throw new Error("a process without its pipes");
+  let complaint = "";
+  createInterface({ input: stderr }).on("line", (line) => {
+    if (line.trim() !== "") complaint = line.trim();
+  });
+  const line = once(createInterface({ input: stdout }), "line").then(([said]) => String(said));
+  const failure = once(bridge, "error").then(([error]) => (error as Error).message);
+  const end = once(bridge, "close").then(([code]) => complaint || `its process ended with ${code}`);
+  return (await Promise.race([line, failure, end])).replace(/\.$/, "");
+}
+
+/** It ends with the mount; until then it must not keep this process from ending. What it complains of is told. */
+function letGo(bridge: ChildProcess): void {
+  bridge.stderr?.on("data", (text: Buffer) => process.stderr.write(text));
+  bridge.unref();
+  for (const pipe of [bridge.stdout, bridge.stderr]) (pipe as { unref?(): void } | null)?.unref?.();
+}
