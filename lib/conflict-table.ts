@@ -100,6 +100,7 @@ export class ConflictTable {
   readonly #userId: UserId;
   readonly #get: Statement<unknown[], Conflict>;
   readonly #like: Statement<unknown[], Conflict>;
+  readonly #carriedBy: Statement<unknown[], Conflict>;
   readonly #after: Statement<unknown[], Pick<Conflict, "id">>;
   readonly #count: Statement<unknown[], number>;
   readonly #merged: Statement<unknown[], Buffer>;
@@ -113,6 +114,9 @@ export class ConflictTable {
     const mine = "book_id = ? AND user_id = ?";
     this.#get = database.prepare(`${SELECT} AND ${mine} AND conflict_id = ?`);
     this.#like = database.prepare(`${SELECT} AND ${mine} AND path = ? AND mine = ? AND theirs IS ?`);
+    this.#carriedBy = database.prepare(
+      `${SELECT} AND ${mine} AND path = ? AND mine = ? AND base IS ? AND mtime = ?`,
+    );
     this.#after = database.prepare(
       `SELECT conflict_id AS id FROM conflict WHERE ended IS NULL AND ${mine} AND conflict_id > ?
        ORDER BY conflict_id LIMIT ${NAMES_PAGE}`,
@@ -146,6 +150,11 @@ export class ConflictTable {
   /** An open conflict of the same bytes with the same version of a path. */
   like({ path, mine, theirs }: Pick<Conflict, "path" | "mine" | "theirs">): Conflict | undefined {
     return this.#like.get(this.#bookId, this.#userId, path, mine, theirs);
+  }
+
+  /** The open conflicts of one save, as a row of a log tells of it. */
+  carriedBy({ path, mine, base, mtime }: Pick<Conflict, "path" | "mine" | "base" | "mtime">): Conflict[] {
+    return this.#carriedBy.all(this.#bookId, this.#userId, path, mine, base, BigInt(mtime));
   }
 
   /** The merged bytes of a conflict that has any. */

@@ -56,6 +56,12 @@ export class Conflicts {
     return this.#table.like(sides);
   }
 
+  /** The open conflicts of one save. */
+  carriedBy(save: Pick<Conflict, "path" | "mine" | "base" | "mtime">): Conflict[] {
+    this.#store.read();
+    return this.#table.carriedBy(save);
+  }
+
   /** The merged bytes of a conflict that merges by itself. */
   mergedOf(id: number): Buffer | undefined {
     this.#store.read();

@@ -77,6 +77,17 @@ function endConflict(tree: Tree, conflict: Conflict, outcome: ConflictOutcome, a
   tree.conflicts.show(conflict);
 }
 
+/**
+ * A save that was refused, as nobody knew that the shared log had taken it, has come back from there: what its conflict kept is
+ * a version of the path now, whatever came after it. Only within a transaction.
+ */
+export function endTakenConflict(tree: Tree, save: Pick<Conflict, "path" | "mine" | "base" | "mtime">): void {
+  for (const conflict of tree.conflicts.carriedBy(save)) {
+    tree.conflicts.change((table) => table.end(conflict.id, "mine"));
+    tree.store.afterCommit(() => tree.conflicts.show(conflict));
+  }
+}
+
 function findConflict(tree: Tree, id: number): Conflict {
   const conflict = tree.conflicts.get(id);
   if (conflict !== undefined) return conflict;

@@ -13,6 +13,7 @@ import type { Actor } from "../node.ts";
 import type { SharedPosition, SharedRows } from "../shared-rows.ts";
 import { admitShared, type PulledChange } from "./admit-shared.ts";
 import { applyShared } from "./apply-shared.ts";
+import { endTakenConflict } from "./end-conflict.ts";
 import type { RowCause } from "./layer-plan.ts";
 import { LayerPlans } from "./layer-plans.ts";
 import { LayerRebase, type Placed } from "./layer-rebase.ts";
@@ -99,6 +100,8 @@ class Pull {
   readonly #lost: ReadonlySet<BlobHash>;
   readonly #changes: PulledChange[] = [];
   readonly #own = new Map<number, PulledChange>();
+  /** Of this store, which came to know only here that the shared log has taken them (`sync=strict`). */
+  readonly #comeBack = new Set<PulledChange>();
   readonly #refusals: { error: PfsError; layer: UserId; actor: Actor }[] = [];
   #plans: LayerPlans;
   readonly #rebases = new Map<UserId, LayerRebase>();
@@ -152,6 +155,7 @@ class Pull {
       if (file !== undefined) shared.noteBlob(file.hash);
     }
     if (this.#changes.length > 0) this.#apply();
+    this.#endTaken();
     const last = this.#rows.at(-1);
     if (last !== undefined) shared.advancePulled(last.seq);
     shared.advancePushed();
@@ -181,7 +185,24 @@ class Pull {
     } else if (change instanceof PfsError) {
       const layer = BASE;
       this.#refusals.push({ error: change, layer, actor: this.#actor(undefined) });
-    } else this.#changes.push(change);
+    } else {
+      this.#changes.push(change);
+      if (row.origin === storeId && row.origin_seq >= FIRST_STRICT_SEQ) this.#comeBack.add(change);
+    }
+  }
+
+  /** What was refused on a strict mount here was saved after all. */
+  #endTaken(): void {
+    for (const { layer, path, file, prevHash } of this.#comeBack) {
+      if (file === undefined) continue;
+      const { hash: mine, mtime } = file;
+      endTakenConflict(this.#treeOf(layer), {
+        path,
+        mine,
+        base: prevHash as BlobHash | null,
+        mtime: `${mtime}`,
+      });
+    }
   }
 
   #apply(): void {
@@ -289,8 +310,10 @@ class Pull {
   #applyOne(change: PulledChange): void {
     const outcome = applyShared(this.#plans, change);
     if (outcome === "desync") this.#desyncs++;
-    else if (outcome !== "done")
+    else if (outcome !== "done") {
+      this.#comeBack.delete(change);
       this.#refusals.push({ error: outcome, layer: change.layer, actor: this.#actor(change) });
+    }
   }
 
   #tell({ error, layer, actor }: { error: PfsError; layer: UserId; actor: Actor }): void {

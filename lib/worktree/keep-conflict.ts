@@ -153,8 +153,8 @@ function explain(path: TreePath, id: number): PfsError {
 
 function explainKept({ code, message }: PfsError, path: TreePath, id: number): PfsError {
   const hint =
-    `What was refused is kept in .pfs/conflicts/${id} of each mount of the book. Save again later, or run ` +
-    `\`pfs resolve ${id} --mine\`, which saves it on this machine at once, or --theirs.`;
+    `What was refused is kept in .pfs/conflicts/${id} of each mount of the book${code === "UNAVAILABLE" ? " until a pull finds that the remote has it" : ""}. ` +
+    `Save again later, or run \`pfs resolve ${id} --mine\`, which saves it on this machine at once, or --theirs.`;
   return new PfsError(code, `${message} (conflict ${id})`, { path, hint });
 }
 

@@ -185,8 +185,57 @@ for (const fault of ["put", "append", "answer"] as const)
       a.pull();
       a.fetchAll();
       assert.equal(a.text("x"), fault === "answer" ? "mine\n" : OLD);
+      assert.deepEqual(keptOn(a), fault === "answer" ? [] : ["mine\n"], "it was saved, or it is kept");
       b.pull();
     }));
+
+/** A save that the shared log has taken and that was refused, as its answer was lost. */
+async function saveUnheard(machine: Machine, path: string, text: string | Buffer): Promise<void> {
+  machine.fault = "answer";
+  await assert.rejects(save(machine, path, text), is("UNAVAILABLE"));
+  assert.notEqual(machine.worktree.conflicts.count, 0, "W2");
+}
+
+for (const [what, text] of VERSIONS)
+  for (const path of ["x", "new"])
+    test(`strict: a ${what} save of ${path} that was refused because its answer was lost ends its conflict when it comes back, whatever others made of it`, () =>
+      withPair(async (a, b) => {
+        await saveUnheard(a, path, text);
+        b.pull();
+        b.fetchAll();
+        await save(b, path, "bob's, of hers\n");
+        a.pull();
+        a.fetchAll();
+        assert.deepEqual(keptOn(a), [], "it was saved");
+        assert.equal(a.text(path), "bob's, of hers\n");
+        const told = a.log().filter((row) => row.path === path && row.status === "ok");
+        assert.equal(told.at(-2)?.new_hash, sha256("sha256", text, "hex"), "hers is in the log");
+      }));
+
+test("strict: a refused save that did not come there stays a conflict, also when another save of the same bytes does", () =>
+  withPair(async (a, b) => {
+    a.fault = "append";
+    await assert.rejects(save(a, "x", "mine\n"), is("UNAVAILABLE"));
+    await save(b, "x", "mine\n");
+    a.pull();
+    assert.deepEqual(keptOn(a), ["mine\n"]);
+    a.push();
+    await saveUnheard(a, "other", "mine\n");
+    assert.equal(a.worktree.conflicts.count, 2);
+    a.pull();
+    assert.deepEqual(keptOn(a), ["mine\n"], "that of the other path has ended");
+  }));
+
+test("strict: who has saved the refused version again before it came back meets no conflict with it", () =>
+  withPair(async (a) => {
+    await saveUnheard(a, "x", "mine\n");
+    const [id] = a.worktree.conflicts.ids(0);
+    a.worktree.resolveConflict(id as number, "mine", a.actor);
+    a.pull();
+    a.push();
+    assert.equal(a.text("x"), "mine\n");
+    assert.deepEqual(keptOn(a), []);
+  }));
 
 test("strict: renaming over a lesson while the remote is gone changes nothing, and the temporary file stays", () =>
   withPair(async (a) => {
