@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { basename, delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -73,6 +74,16 @@ export class DocusaurusSite {
       if (await answers(address)) return address;
     }
     throw new Error(`docusaurus start does not answer:\n${this.#output}`);
+  }
+
+  /** What the dev server at `address` serves of a lesson now: the script that its page is made of. "" while it serves none. */
+  async lesson(address: string, path: string): Promise<string> {
+    const registry = await readFile(join(this.dir, ".docusaurus/registry.js"), "utf8");
+    const line = registry.split("\n").find((each) => each.includes(`/${path}"`));
+    const name = /"(content---[^"]+)"/.exec(line ?? "")?.[1];
+    if (name === undefined) return "";
+    const response = await fetch(`${address}/${name}.js`, { signal: AbortSignal.timeout(START_MS) });
+    return response.ok ? response.text() : "";
   }
 
   /** Ends the dev server and whatever it has started; resolves once the process is gone. */

@@ -6,10 +6,14 @@ import { soak } from "../soak/soak.ts";
 
 const SECONDS = 60;
 
-test("SC-002, W1: editors, git and random writers of three layers, with the daemon killed at random: all that was acknowledged is there, nothing grows, verify is clean", async (t) => {
+test("SC-002, W1: editors, git and random writers of three layers, with the daemon killed at random and synced through faults to a machine with a dev server: all that was acknowledged is there, both have the same, edits show, nothing grows, verify is clean", async (t) => {
   const seed = Number(process.env.PFS_SEED ?? Date.now() % 1_000_000);
   t.diagnostic(`seed ${seed}`);
   const outcome = await soak({ seed, seconds: SECONDS, onLine: (line) => t.diagnostic(line) });
   t.diagnostic(JSON.stringify(outcome));
-  assert.ok(outcome.acknowledged > 100 && outcome.kills > 0, `seed ${seed}: ${JSON.stringify(outcome)}`);
+  const { acknowledged, kills, shown, faults } = outcome;
+  assert.ok(
+    acknowledged > 100 && kills > 0 && shown > 0 && faults.http > 0 && faults.cuts > 0,
+    `seed ${seed}: ${JSON.stringify(outcome)}`,
+  );
 });
