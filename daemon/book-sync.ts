@@ -95,6 +95,7 @@ export class BookSync {
   #isKnown = false;
   readonly #syncTimes: SyncTimes;
   #turn: Promise<unknown> = Promise.resolve();
+  #runs = 0;
   /** Of its own: copies may take long, and nobody's save is to wait for them. */
   #publishTurn: Promise<unknown> = Promise.resolve();
 
@@ -121,6 +122,11 @@ export class BookSync {
     return measureOutbox(this.#options.reader.database, this.bookId);
   }
 
+  /** Whether a {@link run} goes on, or waits for its turn. */
+  get isBusy(): boolean {
+    return this.#runs > 0;
+  }
+
   /** The book's remote; whether it is still the same is asked by {@link run}. @throws PfsError USAGE */
   async remote(): Promise<Remote> {
     const { reader, counters, retry = {} } = this.#options;
@@ -142,7 +148,8 @@ export class BookSync {
     kind: SyncKind,
     { signal, onStep }: { signal?: AbortSignal | undefined; onStep?: (step: SyncStep) => void } = {},
   ): Promise<Pushed> {
-    const turn = this.#turn.then(() => this.#run(kind, signal, onStep));
+    this.#runs++;
+    const turn = this.#turn.then(() => this.#run(kind, signal, onStep)).finally(() => this.#runs--);
     this.#turn = turn.catch(() => undefined);
     return turn;
   }

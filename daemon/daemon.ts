@@ -224,6 +224,7 @@ export class Daemon {
         const intervalMs = this.#configuration?.checkIntervalMs() ?? CHECK_INTERVAL_MS;
         return intervalMs === Number.POSITIVE_INFINITY ? undefined : intervalMs;
       },
+      isBusy: () => this.syncer.isBusy,
       onDifference: (message) => parts.reporter.differs(message),
       onFault: (message) => parts.reporter.fault("check", message),
     });

@@ -49,6 +49,8 @@ export interface DesyncChecksOptions {
   readonly reader: StoreReader;
   /** Undefined: nothing is checked but what was mended. */
   intervalMs(): number | undefined;
+  /** Whether much may be read or sent just now: a check that comes by itself waits for the end of it. */
+  isBusy(): boolean;
   /** Told of what differs, in whole sentences: when it is found, and when it is more or less than the last time. */
   onDifference(message: string): void;
   onFault(message: string): void;
@@ -56,6 +58,8 @@ export interface DesyncChecksOptions {
 
 /** A daemon that starts has other things to do. */
 const FIRST_MS = 60_000;
+/** How soon it is looked again whether there is no other work to disturb: a check needs the disk, the remote, and 25 MB. */
+const BUSY_MS = 10_000;
 /** What could not be checked is tried again. */
 const RETRY_MS = 600_000;
 /** How often the place of a long check is noted. */
@@ -100,6 +104,11 @@ export class DesyncChecks {
     if (next.dueMs === Number.POSITIVE_INFINITY) return;
     const delayMs = Math.min(Math.max(0, next.dueMs - Date.now()), LONGEST_MS);
     this.#timer = setTimeout(() => {
+      if (this.#isInTheWay(next.part))
+        this.#notBeforeMs.set(
+          next.part,
+          Date.now() + Math.min(BUSY_MS, this.#options.intervalMs() ?? BUSY_MS),
+        );
       if (this.#dueMs(next.part) > Date.now()) this.schedule();
       else this.#begin(next.part);
     }, delayMs).unref();
@@ -200,6 +209,11 @@ export class DesyncChecks {
     const dueMs = isBelievable ? checkedMs + intervalMs : 0;
     const firstMs = this.#startedMs + Math.min(FIRST_MS, intervalMs);
     return Math.max(dueMs, firstMs, notBeforeMs ?? 0);
+  }
+
+  /** Never what somebody asked for. */
+  #isInTheWay(part: Part): boolean {
+    return this.#notBeforeMs.get(part) !== 0 && this.#options.isBusy();
   }
 
   #begin(part: Part): void {

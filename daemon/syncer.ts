@@ -74,6 +74,11 @@ export class Syncer {
     return book;
   }
 
+  /** Whether a book is being pushed or pulled. */
+  get isBusy(): boolean {
+    return [...this.#books.values()].some((book) => book.sync.isBusy);
+  }
+
   /** Ends to share a book. What was being done for it is broken off. @throws as removeRemote */
   async remove(bookId: BookId): Promise<UnsharedBookSummary> {
     const { reader, owner } = this.#options;
