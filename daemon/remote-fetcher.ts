@@ -9,6 +9,7 @@ import { booksThatShare } from "../lib/shared-rows.ts";
 import { fetchBlobs } from "../lib/sync/fetch-blobs.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { BlobHash, BookId } from "../schema/ids.ts";
+import { StallLimit } from "./stall-limit.ts";
 import type { StoreOwner } from "./store-owner.ts";
 
 export interface RemoteFetcherOptions {
@@ -16,8 +17,9 @@ export interface RemoteFetcherOptions {
   readonly owner: Pick<StoreOwner, "storeBlobs">;
   /** The blobs of a shared book's remote. @throws as BookSync.remote */
   blobsOf(bookId: BookId): Promise<RemoteBlobs>;
-  /** Of one call of `fetch`. */
-  signal?(): AbortSignal;
+  readonly signal?: AbortSignal;
+  /** How long nothing may come, where somebody waits who cannot do without; by default as long as the remote's own limits allow. */
+  readonly stallMs?: number;
 }
 
 export class RemoteFetcher implements BlobFetcher {
@@ -46,12 +48,18 @@ export class RemoteFetcher implements BlobFetcher {
   }
 
   async #fetchOf(bookId: BookId, hashes: readonly BlobHash[]): Promise<Map<BlobHash, unknown>> {
-    const { reader, owner, blobsOf, signal } = this.#options;
+    const { reader, owner, blobsOf, signal, stallMs } = this.#options;
+    const limit =
+      stallMs === undefined ? undefined : new StallLimit(stallMs, signal ?? new AbortController().signal);
     try {
-      const blobs = await blobsOf(bookId);
-      return await fetchBlobs({ reader, owner, blobs, signal: signal?.() }, hashes);
+      const remote = await blobsOf(bookId);
+      const get: RemoteBlobs["get"] = (...args) => limit?.watch(remote.get(...args)) ?? remote.get(...args);
+      const blobs = { get, has: remote.has, put: remote.put };
+      return await fetchBlobs({ reader, owner, blobs, signal: limit?.signal ?? signal }, hashes);
     } catch (error) {
       return new Map(hashes.map((hash) => [hash, error]));
+    } finally {
+      limit?.end();
     }
   }
 }

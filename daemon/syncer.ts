@@ -27,8 +27,8 @@ export interface SyncerOptions {
   onFailure(bookId: BookId, message: string): void;
 }
 
-/** How long a program that opens a file may be kept waiting for it. */
-const FETCH_PATIENCE_MS = 30_000;
+/** How long nothing may come of a file that a program opens. What comes slowly may take as long as it takes. */
+const FETCH_STALL_MS = 30_000;
 
 /** How long a program that saves on a strict mount may be kept waiting. */
 const SHARE_PATIENCE_MS = 30_000;
@@ -48,13 +48,9 @@ export class Syncer {
     this.#options = options;
     const { reader, owner } = options;
     const blobsOf = (bookId: BookId): Promise<RemoteBlobs> => this.blobsOf(bookId);
-    this.fetcher = new RemoteFetcher({ reader, owner, blobsOf, signal: () => this.#abort.signal });
-    this.#openings = new RemoteFetcher({
-      reader,
-      owner,
-      blobsOf,
-      signal: () => AbortSignal.any([this.#abort.signal, AbortSignal.timeout(FETCH_PATIENCE_MS)]),
-    });
+    const { signal } = this.#abort;
+    this.fetcher = new RemoteFetcher({ reader, owner, blobsOf, signal });
+    this.#openings = new RemoteFetcher({ reader, owner, blobsOf, signal, stallMs: FETCH_STALL_MS });
     for (const { bookId } of listRemotes(options.reader.database)) this.book(bookId);
   }
 

@@ -2,6 +2,7 @@
  * Owns blobs in an S3 bucket: `PREFIX/blobs/ab/HASH`, and server-side copies of them in `PREFIX/books/`. Made for Cloudflare
  * R2, and so asks for nothing that only AWS has. Must never try again: with-retry.ts does.
  */
+import type { Readable } from "node:stream";
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -111,7 +112,7 @@ export class S3Blobs implements RemoteBlobs {
         throw new RemoteError("UNAVAILABLE", `${this.#connection.name} cannot send a part of an object.`, {
           isRetryable: false,
         });
-      yield* body as unknown as AsyncIterable<Uint8Array>;
+      yield* endedBy(body as Readable, signal);
     } catch (error) {
       const answer = s3Answer(error);
       if (answer?.code === "NoSuchKey") throw this.#noSuchBlob(hash);
@@ -310,5 +311,17 @@ export class S3Blobs implements RemoteBlobs {
     return new RemoteError("NOT_FOUND", `${this.#connection.name} has no blob ${hash}.`, {
       isRetryable: false,
     });
+  }
+}
+
+/** The SDK leaves a body alone whose request is aborted once it has begun to come. */
+async function* endedBy(body: Readable, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+  const end = (): void => void body.destroy();
+  if (signal?.aborted === true) end();
+  signal?.addEventListener("abort", end, { once: true });
+  try {
+    yield* body as AsyncIterable<Uint8Array>;
+  } finally {
+    signal?.removeEventListener("abort", end);
   }
 }
