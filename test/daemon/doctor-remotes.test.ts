@@ -15,6 +15,7 @@ import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
 import { parseBookId } from "../../schema/ids.ts";
 import { GUEST, PASSWORD, PostgresServer } from "../remote/postgres-server.ts";
 import { S3Fixture } from "../remote/s3-fixture.ts";
+import { SECRETS } from "../secrets.ts";
 import { type Place, SAMPLE, withPlace } from "./harness.ts";
 
 const s3 = new S3Fixture();
@@ -72,7 +73,7 @@ test("doctor: remotes that answer and may be written pass, with a daemon and wit
     assert.deepEqual([begun.length, ended.length], [2, 2]);
     await pfs("stop");
 
-    env.DATABASE_URL = postgres.url(database, { user: GUEST, password: "wr0ng-p4ssword" });
+    env.DATABASE_URL = postgres.url(database, { user: GUEST, password: SECRETS.wrongDatabasePassword });
     const wrong = await doctor(place);
     assert.deepEqual(wrong.said, ["fail remote log", "pass remote blobs", "pass remote clock"]);
     assert.match(wrong.lines[0]?.message ?? "", /^my-book: .* refuses the user or the password\.$/);

@@ -7,10 +7,11 @@ import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_pro
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { mountState } from "../../mount/kernel/mount-table.ts";
 import { explainMissingDevice } from "../machine.ts";
+import { refuseSecrets, withoutSecrets } from "../secrets.ts";
 
 export const ROOT = join(import.meta.dirname, "../..");
 export const PFS = join(ROOT, "bin/pfs.js");
@@ -72,6 +73,7 @@ export async function withPlace(
   for (const path of [dir, otherDir]) mkdirSync(path);
   const env = { ...process.env, PFS_STORE: store, ...extra };
   const children: Running[] = [];
+  let logged = "";
   const run = (...args: string[]): Promise<Outcome> => execute(process.execPath, [PFS, ...args], env);
   const pfs = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await run(...args);
@@ -99,11 +101,16 @@ export async function withPlace(
     for (const { child } of children) child.kill("SIGKILL");
     await Promise.all(children.map(({ exit }) => exit));
     await endDaemon(store);
+    const log = join(store, "pfsd.log");
+    if (existsSync(log)) logged = readFileSync(log, "utf8");
     for (const path of [dir, otherDir]) {
       while ((await mountState(path)) !== "none") execFileSync("umount", ["-l", path]);
     }
     rmSync(top, { recursive: true, force: true });
   }
+  for (const { stdout, stderr } of children)
+    refuseSecrets("a program's output", [...stdout, ...stderr].join("\n"));
+  refuseSecrets("pfsd.log", logged);
 }
 
 /** Runs a program to its end. */
@@ -113,10 +120,18 @@ export function execute(
   env: NodeJS.ProcessEnv = process.env,
   cwd?: string,
 ): Promise<Outcome> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     execFile(program, args, { env, cwd, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
-      resolve({ code, stdout, stderr });
+      try {
+        refuseSecrets(
+          `${basename(program)} ${withoutSecrets(args.join(" "))}: output`,
+          `${stdout}\n${stderr}`,
+        );
+        resolve({ code, stdout, stderr });
+      } catch (secret) {
+        reject(secret);
+      }
     });
   });
 }

@@ -1,23 +1,25 @@
 // What the configuration and the environment hold in confidence is in nothing that daemon and commands say or show.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { SECRETS } from "../secrets.ts";
 import { execute, LESSON, type Outcome, PFSD, SAMPLE, withPlace } from "./harness.ts";
 
-const SECRETS = {
-  AWS_ACCESS_KEY_ID: "AKIASECRETSECRET0001",
-  AWS_SECRET_ACCESS_KEY: "aws-secret-0002/with+signs",
-  AWS_SESSION_TOKEN: "session-token-0003",
-  DATABASE_URL: "postgres://pfs:database-password-0004@127.0.0.1:9/books",
-  PGPASSWORD: "pg-password-0005",
+const ENVIRONMENT = {
+  AWS_ACCESS_KEY_ID: SECRETS.awsKeyId,
+  AWS_SECRET_ACCESS_KEY: SECRETS.awsKey,
+  AWS_SESSION_TOKEN: SECRETS.awsSession,
+  DATABASE_URL: `postgres://pfs:${SECRETS.unusedDatabasePassword}@127.0.0.1:9/books`,
+  PGPASSWORD: SECRETS.pgPassword,
 };
 /** What must be nowhere: of a URL its password. */
 const NEEDLES = [
-  ...Object.values(SECRETS).filter((value) => !value.includes("://")),
-  "database-password-0004",
-  "config-secret-0006",
+  ...Object.values(ENVIRONMENT).filter((value) => !value.includes("://")),
+  SECRETS.unusedDatabasePassword,
+  SECRETS.configText,
 ];
 const COMMANDS = [
   ["status"],
@@ -47,10 +49,10 @@ test("secrets: no output, log, command line or file of .pfs/ has what configurat
       // A key that is not known, and a text that is not JSON: both files are refused, and neither is repeated.
       const config = join(top, "config.json");
       for (const text of [
-        `{"password": "config-secret-0006"}`,
-        `{"agent": "config-secret-0006`,
-        `"config-secret-0006"`,
-        "config-secret-0006",
+        `{"password": "${SECRETS.configText}"}`,
+        `{"agent": "${SECRETS.configText}`,
+        `"${SECRETS.configText}"`,
+        SECRETS.configText,
       ]) {
         writeFileSync(config, text, { mode: 0o600 });
         env.PFS_CONFIG = config;
@@ -75,7 +77,8 @@ test("secrets: no output, log, command line or file of .pfs/ has what configurat
       note(tree);
       note(await execute("curl", ["-s", "--unix-socket", join(store, "pfsd.sock"), "http://pfs/status"]));
       note(await execute("curl", ["-s", "--unix-socket", join(store, "pfsd.sock"), "http://pfs/metrics"]));
-      note(await execute("ps", ["-eo", "args"]));
+      // Not by the harness, which would take what other tests' command lines have for ours.
+      said.push(spawnSync("ps", ["-eo", "args"], { encoding: "utf8" }).stdout);
       await pfs("stop");
       said.push(...daemon.stdout, ...daemon.stderr, readFileSync(join(store, "pfs.db"), "latin1"));
       const text = said.join("\n");
@@ -85,5 +88,5 @@ test("secrets: no output, log, command line or file of .pfs/ has what configurat
         [],
       );
     },
-    { env: SECRETS },
+    { env: ENVIRONMENT },
   ));

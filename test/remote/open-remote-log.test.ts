@@ -9,9 +9,10 @@ import Sqlite from "better-sqlite3";
 import { DirectoryLog } from "../../lib/remote/directory-log.ts";
 import { openRemoteLog, withoutSecrets } from "../../lib/remote/open-remote-log.ts";
 import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
+import { SECRETS } from "../secrets.ts";
 import { isError } from "./log-fixture.ts";
 
-const SECRET = "s3cret";
+const SECRET = SECRETS.urlPassword;
 
 function open(url: string, isNew = false): ReturnType<typeof openRemoteLog> {
   return openRemoteLog(url, { counters: new RemoteCounters(), isNew });

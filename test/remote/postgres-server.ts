@@ -21,6 +21,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Client } from "pg";
 import { PostgresLog } from "../../lib/remote/postgres-log.ts";
+import { SECRETS } from "../secrets.ts";
 import type { SuiteLog } from "./log-fixture.ts";
 
 export type ServerKind = "embedded" | "debian";
@@ -28,7 +29,7 @@ export type ServerKind = "embedded" | "debian";
 const USER = "pfs";
 /** A user who may connect with {@link PASSWORD}, and nothing else; to be made where it is needed. */
 export const GUEST = "guest";
-export const PASSWORD = "s3cret-p%ssword";
+export const PASSWORD: string = SECRETS.databasePassword;
 /** Not root, as PostgreSQL wants it. */
 const NOBODY = 65534;
 /** Only one user has to prove who it is: that costs both sides more than most questions do. One database asks for TLS. */

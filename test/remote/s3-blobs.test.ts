@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { HeadObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import type { RemoteError } from "../../lib/remote/remote-error.ts";
 import { S3Blobs } from "../../lib/remote/s3-blobs.ts";
+import { SECRETS } from "../secrets.ts";
 import { testBlobs } from "./blobs-suite.ts";
 import { isUnavailable } from "./remote-failure.ts";
 import { S3Fixture } from "./s3-fixture.ts";
@@ -90,7 +91,7 @@ test("s3: UNAVAILABLE: a bucket that is not there is no bucket without blobs", a
 test("s3: no secret and no signature is in an error, however deep one looks", async () => {
   const secret = process.env.AWS_SECRET_ACCESS_KEY ?? "";
   assert.notEqual(secret, "");
-  process.env.AWS_SECRET_ACCESS_KEY = "d4".repeat(32);
+  process.env.AWS_SECRET_ACCESS_KEY = SECRETS.wrongS3Key;
   try {
     await s3.withBlobs(async (blobs) => {
       const failing = [
@@ -104,7 +105,7 @@ test("s3: no secret and no signature is in an error, however deep one looks", as
         const shown = inspect(outcome.reason, { depth: 20, showHidden: true });
         assert.doesNotMatch(
           shown,
-          new RegExp(`${"d4".repeat(8)}|Signature=|Authorization|${"5a".repeat(8)}`, "i"),
+          new RegExp(`${SECRETS.wrongS3Key.slice(0, 16)}|Signature=|Authorization|${"5a".repeat(8)}`, "i"),
         );
       }
     });

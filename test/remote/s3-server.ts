@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
+import { SECRETS } from "../secrets.ts";
 
 export interface S3Server {
   readonly endpoint: string;
@@ -14,8 +15,7 @@ export interface S3Server {
 }
 
 const BUCKET = "shared-books";
-/** R2's are as long. */
-const CREDENTIALS = { accessKeyId: "5a".repeat(16), secretAccessKey: "c3".repeat(32) };
+const CREDENTIALS = { accessKeyId: "5a".repeat(16), secretAccessKey: SECRETS.s3Key };
 const PATH = "/cdn-cgi/local/r2/s3";
 
 /** Makes the credentials of the test server those that the AWS SDK finds in this process, and nobody else's. */

@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { performance } from "node:perf_hooks";
 import type { Outcome } from "./outcome.ts";
+import { withSecretsFound } from "./printed-secrets.ts";
 
 /** A program of this project's dependencies, run by the running Node: a script and its arguments. */
 export interface Step {
@@ -14,9 +15,10 @@ export interface Step {
 export async function runStep({ title, args }: Step): Promise<Outcome> {
   const startMs = performance.now();
   const { code, output } = await runNode(args);
-  const failures =
-    code === 0 ? [] : [{ name: title, details: `${output}\n(exit code ${code}: node ${args.join(" ")})` }];
-  return { title, passed: code === 0 ? 1 : 0, failures, durationMs: performance.now() - startMs };
+  const told = `${output}\n(exit code ${code}: node ${args.join(" ")})`;
+  const failures = code === 0 ? [] : [{ name: title, details: told }];
+  const all = withSecretsFound(title, output, failures);
+  return { title, passed: all.length === 0 ? 1 : 0, failures: all, durationMs: performance.now() - startMs };
 }
 
 function runNode(args: readonly string[]): Promise<{ code: number | null; output: string }> {

@@ -5,6 +5,7 @@ import { performance } from "node:perf_hooks";
 import { run } from "node:test";
 import { inspect } from "node:util";
 import type { Failure, Outcome } from "./outcome.ts";
+import { withSecretsFound } from "./printed-secrets.ts";
 import { endProcesses, listProcesses } from "./process-marker.ts";
 
 /** A file to run. A file that takes longer than `timeoutMs` is ended, with every process it started. */
@@ -65,7 +66,8 @@ export async function runTestFile({ path, title, timeoutMs, env, marker }: TestF
     }
   }
   clearTimeout(timer);
-  return { title, passed, failures: addPrinted(failures, printed), durationMs: performance.now() - startMs };
+  const all = withSecretsFound(title, printed, addPrinted(failures, printed));
+  return { title, passed, failures: all, durationMs: performance.now() - startMs };
 }
 
 function judge(report: Report, { isFile, passes }: { isFile: boolean; passes: boolean }): Verdict {
