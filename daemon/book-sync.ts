@@ -95,7 +95,7 @@ export class BookSync {
   #isKnown = false;
   readonly #syncTimes: SyncTimes;
   #turn: Promise<unknown> = Promise.resolve();
-  #runs = 0;
+  #underWay = 0;
   /** Of its own: copies may take long, and nobody's save is to wait for them. */
   #publishTurn: Promise<unknown> = Promise.resolve();
 
@@ -122,9 +122,9 @@ export class BookSync {
     return measureOutbox(this.#options.reader.database, this.bookId);
   }
 
-  /** Whether a {@link run} goes on, or waits for its turn. */
+  /** Whether a {@link run} or a {@link publish} goes on, or waits for its turn. */
   get isBusy(): boolean {
-    return this.#runs > 0;
+    return this.#underWay > 0;
   }
 
   /** The book's remote; whether it is still the same is asked by {@link run}. @throws PfsError USAGE */
@@ -148,8 +148,8 @@ export class BookSync {
     kind: SyncKind,
     { signal, onStep }: { signal?: AbortSignal | undefined; onStep?: (step: SyncStep) => void } = {},
   ): Promise<Pushed> {
-    this.#runs++;
-    const turn = this.#turn.then(() => this.#run(kind, signal, onStep)).finally(() => this.#runs--);
+    this.#underWay++;
+    const turn = this.#turn.then(() => this.#run(kind, signal, onStep)).finally(() => this.#underWay--);
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -168,7 +168,8 @@ export class BookSync {
 
   /** Makes the published copies what the shared log says. @throws as publish of lib/sync/; STORE_DAMAGED as {@link run} */
   publish(signal?: AbortSignal): Promise<PublishOutcome> {
-    const turn = this.#publishTurn.then(() => this.#publish(signal));
+    this.#underWay++;
+    const turn = this.#publishTurn.then(() => this.#publish(signal)).finally(() => this.#underWay--);
     this.#publishTurn = turn.catch(() => undefined);
     return turn;
   }

@@ -70,7 +70,7 @@ export class Syncer {
     return book;
   }
 
-  /** Whether a book is being pushed or pulled. */
+  /** Whether a book is being pushed, pulled or published. */
   get isBusy(): boolean {
     return [...this.#books.values()].some((book) => book.sync.isBusy);
   }
