@@ -126,8 +126,10 @@ export async function answersAt(storeDirectory: string): Promise<boolean> {
 
 function parseLine(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  const error = (value as { error?: ErrorReport } | null)?.error;
-  if (error !== undefined) throw errorFrom({ ...error, code: error.code ?? UNFORESEEN });
+  const error = (value as { error?: ErrorReport | string | null } | null)?.error;
+  // The status of a sync has one, too, in words or none.
+  if (typeof error === "object" && error !== null)
+    throw errorFrom({ ...error, code: error.code ?? UNFORESEEN });
   return value;
 }
 

@@ -17,7 +17,7 @@ export interface SyncStatus {
   readonly pending_bytes: number;
   /** When the last one that went well ended, in whichever process, ISO 8601; null: nothing is known of one. */
   readonly last_sync: string | null;
-  /** Of the last attempt, a whole sentence. */
+  /** Of the last attempt, or what the one under way is trying again; a whole sentence. */
   readonly error: string | null;
   /** When it is tried again, ISO 8601. */
   readonly next_attempt: string | null;

@@ -2,6 +2,7 @@
  * Owns when a shared book is synced while a daemon runs: soon after it has changed here or there, and again after a failure,
  * ever more rarely. Must never do a step itself: book-sync.ts does.
  */
+import type { RemoteError } from "../lib/remote/remote-error.ts";
 import type { Watch } from "../lib/remote/remote-log.ts";
 import type { ChangeToShare } from "../lib/strict-change.ts";
 import type { SharedFirst } from "../lib/sync/share-first.ts";
@@ -31,11 +32,16 @@ export class SyncedBook {
   #isWanted = false;
   #failures = 0;
   #error: string | undefined;
+  /** What the sync under way is trying again, which may go on for minutes where a remote says nothing. */
+  #trouble: string | undefined;
   #nextAttempt: string | undefined;
 
   constructor(options: SyncedBookOptions) {
     this.#options = options;
-    this.sync = new BookSync({ ...options, retry: RETRY });
+    const onRetry = (_: string, error: RemoteError): void => {
+      this.#trouble = error.message;
+    };
+    this.sync = new BookSync({ ...options, retry: { ...RETRY, onRetry } });
     this.#publisher = new BookPublisher(this.sync, (message) => options.onFailure(this.sync.bookId, message));
   }
 
@@ -63,6 +69,7 @@ export class SyncedBook {
     const { logUrl, blobsUrl } = this.sync.state();
     const { rows, bytes } = this.sync.waiting();
     const isWaiting = this.#nextAttempt !== undefined;
+    const trouble = this.#running === undefined ? undefined : this.#trouble;
     return {
       book: this.sync.bookId,
       log: logUrl,
@@ -71,7 +78,7 @@ export class SyncedBook {
       pending: rows,
       pending_bytes: bytes,
       last_sync: isoTime(this.sync.lastSyncMs),
-      error: this.#error ?? this.#publisher.error ?? null,
+      error: trouble ?? this.#error ?? this.#publisher.error ?? null,
       next_attempt: this.#nextAttempt ?? null,
     };
   }
@@ -124,6 +131,7 @@ export class SyncedBook {
   }
 
   async #run(): Promise<void> {
+    this.#trouble = undefined;
     try {
       // First, so that nothing that comes after the pull is missed.
       await this.#startWatching();
