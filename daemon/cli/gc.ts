@@ -22,7 +22,7 @@ export function addGc(program: Command, contextOf: ContextOf): void {
     .option("--dry-run", "only say what would be removed")
     .option(
       "--remote <book>",
-      "remove blobs from the remote that this book is shared on, which no book's log there names and which are older than a day",
+      "remove blobs from the remote that this book is shared on, which no book's log there names and which are older than a day, and abort uploads that were begun a week ago",
     )
     .addHelpText("after", "\nExamples:\n  pfs gc --dry-run\n  pfs gc\n  pfs gc --remote my-book")
     .action(async ({ dryRun: isDry = false, remote }: GcOptions, command: Command) => {
@@ -48,13 +48,17 @@ interface GcOptions {
 }
 
 async function collectFrom(context: Context, book: string, isDry: boolean): Promise<void> {
-  const { blobs, sizeBytes, young } = await withRemoteOf(context, book, (parts) =>
+  const { blobs, sizeBytes, young, uploads } = await withRemoteOf(context, book, (parts) =>
     collectRemote(parts, { isDry }),
   );
   const { output } = context;
-  output.put({ dry_run: isDry, blobs, size_bytes: sizeBytes, kept_young: young });
+  output.put({ dry_run: isDry, blobs, size_bytes: sizeBytes, kept_young: young, uploads: uploads ?? null });
   const what = `${counted(blobs, "blob")} (${readableSize(sizeBytes)})`;
   output.say(blobs === 0 ? "There is nothing to remove." : `${isDry ? "Would remove" : "Removed"} ${what}.`);
+  if (uploads !== undefined && uploads > 0)
+    output.say(
+      `${isDry ? "Would abort" : "Aborted"} ${counted(uploads, "upload")} that nobody goes on with.`,
+    );
   if (young > 0) output.say(`${counted(young, "blob")} that nothing names stayed, younger than a day.`);
 }
 

@@ -84,6 +84,12 @@ export interface RemoteBlobs {
    * sorted by name.
    */
   listPublished(prefix: string, after?: string, signal?: AbortSignal): AsyncIterable<readonly FoundFile[]>;
+  /**
+   * Aborts uploads in parts of blobs that were begun before `beforeMs` (milliseconds since 1970), by whomever.
+   * @param isDry only counts them
+   * @returns how many; undefined: this remote does not list them
+   */
+  abortUploads(beforeMs: number, isDry: boolean, signal?: AbortSignal): Promise<number | undefined>;
   /** Reads a little and tries whether it may be written, leaving nothing. @throws RemoteError */
   probe(signal?: AbortSignal): Promise<RemoteProbe>;
   /** Ends what it keeps open; nothing is asked afterwards. */
@@ -109,6 +115,7 @@ export const blobOperations: Operations<RemoteBlobs> = {
     signalAt: 2,
     resume: ([prefix, , signal], page) => [prefix, page.at(-1)?.name, signal],
   },
+  abortUploads: { type: "answer", signalAt: 2, isSlow: true },
   probe: { type: "answer", signalAt: 0 },
   close: { type: "own" },
 };

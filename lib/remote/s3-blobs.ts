@@ -203,6 +203,10 @@ export class S3Blobs implements RemoteBlobs {
     }
   }
 
+  async abortUploads(beforeMs: number, isDry: boolean, signal?: AbortSignal): Promise<number | undefined> {
+    return await this.#uploads.abortBegunBefore(beforeMs, { prefix: this.#blobs, isDry, signal });
+  }
+
   async probe(signal?: AbortSignal): Promise<RemoteProbe> {
     const { bucket: Bucket } = this.#connection;
     await this.#connection.sendTimed(

@@ -6,6 +6,8 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { runBounded } from "../run-bounded.ts";
@@ -91,6 +93,37 @@ export class S3Uploads {
     const now = Date.now();
     for (const note of await this.#notes.list())
       if (now - Date.parse(note.startedAt) > ABANDONED_AFTER_MS) await this.#giveUp(note);
+  }
+
+  /** Aborts uploads below a prefix by their age, whoever has begun them; undefined: the server does not list them. */
+  async abortBegunBefore(
+    beforeMs: number,
+    { prefix, isDry, signal }: { prefix: string; isDry: boolean; signal: AbortSignal | undefined },
+  ): Promise<number | undefined> {
+    const { bucket } = this.#connection;
+    let count = 0;
+    let next: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+    for (;;) {
+      let page: ListMultipartUploadsCommandOutput;
+      try {
+        page = await this.#connection.sendRaw(
+          new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix, ...next }),
+          signal,
+        );
+      } catch (error) {
+        if (s3Answer(error)?.status === 501) return undefined;
+        throw this.#connection.explain(error, signal);
+      }
+      for (const { Key: key, UploadId: uploadId, Initiated: begun } of page.Uploads ?? []) {
+        // Some servers take a prefix for no more than a hint.
+        if (key?.startsWith(prefix) !== true || uploadId === undefined) continue;
+        if (begun === undefined || begun.getTime() >= beforeMs) continue;
+        count++;
+        if (!isDry) await this.#abort(key, uploadId);
+      }
+      if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return count;
+      next = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+    }
   }
 
   /**
@@ -193,6 +226,12 @@ export class S3Uploads {
   }
 
   async #giveUp({ key, uploadId }: Pick<Upload, "key" | "uploadId">): Promise<void> {
+    await this.#abort(key, uploadId);
+    await this.#notes.remove(key);
+  }
+
+  /** One that is not there any more is aborted already. */
+  async #abort(key: string, uploadId: string): Promise<void> {
     const { bucket } = this.#connection;
     try {
       await this.#connection.sendRaw(
@@ -201,7 +240,6 @@ export class S3Uploads {
     } catch (error) {
       if (s3Answer(error)?.code !== "NoSuchUpload") throw this.#connection.explain(error);
     }
-    await this.#notes.remove(key);
   }
 
   #lostUpload(cause: unknown): RemoteError {

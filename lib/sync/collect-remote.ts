@@ -18,12 +18,14 @@ const BATCH = 64;
 const CONCURRENCY = 8;
 /** What was stored last is left: a push may be under way, or may have been cut off and go on. Milliseconds. */
 const GRACE_MS = 24 * 3600 * 1000;
+/** A store aborts its own uploads after as long, and R2 all. */
+const UPLOAD_GRACE_MS = 7 * 24 * 3600 * 1000;
 
 export interface CollectParts {
   /** What this store is known by. */
   readonly storeId: string;
   readonly log: Pick<RemoteLog, "listBooks" | "rowsAfter" | "claim" | "advanceClaim">;
-  readonly blobs: Pick<RemoteBlobs, "list" | "delete" | "listPublished">;
+  readonly blobs: Pick<RemoteBlobs, "list" | "delete" | "listPublished" | "abortUploads">;
   readonly pageRows?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -33,6 +35,8 @@ export interface CollectOptions {
   readonly isDry?: boolean;
   /** How old a blob must be, milliseconds, default a day. */
   readonly graceMs?: number;
+  /** How long ago an upload must have been begun, milliseconds, default a week. */
+  readonly uploadGraceMs?: number;
 }
 
 export interface RemoteCollected {
@@ -41,6 +45,8 @@ export interface RemoteCollected {
   readonly sizeBytes: number;
   /** Blobs that nothing names and that are too young. */
   readonly young: number;
+  /** Uploads in parts that nobody goes on with, which were aborted, or would be; undefined: the remote does not list them. */
+  readonly uploads: number | undefined;
 }
 
 /**
@@ -50,8 +56,19 @@ export interface RemoteCollected {
  */
 export async function collectRemote(
   parts: CollectParts,
-  { isDry = false, graceMs = GRACE_MS }: CollectOptions = {},
+  { isDry = false, graceMs = GRACE_MS, uploadGraceMs = UPLOAD_GRACE_MS }: CollectOptions = {},
 ): Promise<RemoteCollected> {
+  const collected = await collectBlobs(parts, isDry, graceMs);
+  // Last, as it was found by then that these blobs are this log's.
+  const uploads = await parts.blobs.abortUploads(Date.now() - uploadGraceMs, isDry, parts.signal);
+  return { ...collected, uploads };
+}
+
+async function collectBlobs(
+  parts: CollectParts,
+  isDry: boolean,
+  graceMs: number,
+): Promise<Omit<RemoteCollected, "uploads">> {
   const { log, storeId: holder, signal, pageRows = PAGE_ROWS } = parts;
   const named = new NamedBlobs();
   try {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { CreateMultipartUploadCommand, S3Client, UploadPartCommand } from "@aws-sdk/client-s3";
 import type { ProxiedRequest } from "./http-fault-proxy.ts";
 import { isUnavailable } from "./remote-failure.ts";
 import { PART_BYTES, S3Fixture } from "./s3-fixture.ts";
@@ -114,5 +115,78 @@ test("s3: a note of another remote in the same directory is left alone", async (
     writeFileSync(join(uploadsDirectory, "other.json"), "{}");
     await blobs.put(sourceOf(bytesOf(PART_BYTES, 7), 1024 * 1024));
     assert.deepEqual(readdirSync(uploadsDirectory), ["other.json"]);
+  });
+});
+
+const WEEK_MS = 7 * 24 * 3600 * 1000;
+
+/** As S3 says it; this machine's server keeps no list. */
+function listingOf(uploads: readonly { key: string; id: string; begunMs: number }[], next?: string): string {
+  const items = uploads.map(
+    ({ key, id, begunMs }) =>
+      `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${new Date(begunMs).toISOString()}</Initiated></Upload>`,
+  );
+  const more =
+    next === undefined
+      ? "<IsTruncated>false</IsTruncated>"
+      : `<IsTruncated>true</IsTruncated><NextKeyMarker>${next}</NextKeyMarker><NextUploadIdMarker>x</NextUploadIdMarker>`;
+  return `<ListMultipartUploadsResult>${items.join("")}${more}</ListMultipartUploadsResult>`;
+}
+
+test("s3: uploads that any machine has begun too long ago are aborted, page by page; younger ones and those of others go on", async () => {
+  await s3.withBlobs(async (blobs, { location }) => {
+    const { endpoint, bucket: Bucket } = s3.server;
+    const client = new S3Client({ endpoint, region: "auto", forcePathStyle: true });
+    try {
+      const begin = async (Key: string): Promise<{ key: string; id: string }> => {
+        const { UploadId: id = "" } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+        return { key: Key, id };
+      };
+      const isThere = async ({ key: Key, id: UploadId }: { key: string; id: string }): Promise<boolean> =>
+        await client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: 1, Body: "x" })).then(
+          () => true,
+          (error: Error) => {
+            assert.equal(error.name, "NoSuchUpload");
+            return false;
+          },
+        );
+      const prefix = `${location.prefix}blobs/`;
+      const [old, older, young, foreign] = await Promise.all(
+        [`${prefix}aa/1`, `${prefix}bb/2`, `${prefix}cc/3`, "elsewhere/4"].map(begin),
+      );
+      assert.ok(old && older && young && foreign);
+      const now = Date.now();
+      const uploads = [
+        { ...old, begunMs: now - WEEK_MS - 1000 },
+        { ...young, begunMs: now - WEEK_MS + 60_000 },
+        { ...foreign, begunMs: now - 2 * WEEK_MS },
+        { ...older, begunMs: now - 2 * WEEK_MS },
+      ];
+      s3.proxy.plan = ({ method, url }) => {
+        if (method !== "GET" || !/[?&]uploads/.test(url)) return undefined;
+        const isFirst = !url.includes("key-marker=");
+        const body = isFirst ? listingOf(uploads.slice(0, 2), "marker") : listingOf(uploads.slice(2));
+        return { type: "status", status: 200, body };
+      };
+      assert.equal(await blobs.abortUploads(now - WEEK_MS, true), 2);
+      assert.deepEqual(await Promise.all([old, older].map(isThere)), [true, true]);
+      assert.equal(await blobs.abortUploads(now - WEEK_MS, false), 2);
+      assert.deepEqual(await Promise.all([old, older, young, foreign].map(isThere)), [
+        false,
+        false,
+        true,
+        true,
+      ]);
+      // Gone already, as another machine was quicker.
+      assert.equal(await blobs.abortUploads(now - WEEK_MS, false), 2);
+    } finally {
+      client.destroy();
+    }
+  });
+});
+
+test("s3: a server that does not list uploads is said not to", async () => {
+  await s3.withBlobs(async (blobs) => {
+    assert.equal(await blobs.abortUploads(Date.now(), false), undefined);
   });
 });

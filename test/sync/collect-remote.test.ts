@@ -43,12 +43,17 @@ const NEEDED = ["one", "two", "gone", "alice's"].map(hashOf).sort();
 
 test("gc --remote: what no row names goes, and every version stays", async () => {
   await withGarbage(async (place) => {
-    const garbage = { blobs: 2, sizeBytes: 23, young: 0 };
+    const garbage = { blobs: 2, sizeBytes: 23, young: 0, uploads: 0 };
     assert.deepEqual(await collectRemote(place.parts("a"), { ...NOW, isDry: true }), garbage);
     assert.equal((await storedIn(place)).length, 6);
     assert.deepEqual(await collectRemote(place.parts("a"), NOW), garbage);
     assert.deepEqual(await storedIn(place), NEEDED);
-    assert.deepEqual(await collectRemote(place.parts("b"), NOW), { blobs: 0, sizeBytes: 0, young: 0 });
+    assert.deepEqual(await collectRemote(place.parts("b"), NOW), {
+      blobs: 0,
+      sizeBytes: 0,
+      young: 0,
+      uploads: 0,
+    });
     await publish(place.parts("a"), FAR);
     assert.deepEqual((await verifyRemote(place.parts("a"), { rehash: true })).findings, []);
   });
@@ -56,7 +61,7 @@ test("gc --remote: what no row names goes, and every version stays", async () =>
 
 test("gc --remote: what was stored within the last day stays", async () => {
   await withGarbage(async (place) => {
-    assert.deepEqual(await collectRemote(place.parts("a")), { blobs: 0, sizeBytes: 0, young: 2 });
+    assert.deepEqual(await collectRemote(place.parts("a")), { blobs: 0, sizeBytes: 0, young: 2, uploads: 0 });
     assert.equal((await storedIn(place)).length, 6);
   });
 });
