@@ -29,7 +29,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "28": {
     says: "refuses the user or the password",
     isRetryable: false,
-    hint: "Check the user in the URL, and the password in PGPASSWORD or ~/.pgpass.",
+    hint: "Check the user in the URL, and the password in DATABASE_URL, PGPASSWORD or ~/.pgpass.",
   },
   "3D000": {
     says: "does not exist",
