@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { execute, withPlace } from "./harness.ts";
+import { execute, ROOT, withPlace } from "./harness.ts";
 
 const UNITS = "etc/systemd/system";
 
@@ -79,3 +79,27 @@ test("service: tmpfiles and sysusers understand their files", () =>
     assert.equal(files.code, 0, files.stderr);
     assert.deepEqual(JSON.parse(readFileSync(join(root, "etc/pfs/config.json"), "utf8")), {});
   }));
+
+test("service: the units fit each other, and what README.md says of the access socket", () => {
+  const unit = (name: string): Map<string, string[]> => {
+    const settings = new Map<string, string[]>();
+    for (const line of readFileSync(join(ROOT, "systemd", name), "utf8").split("\n")) {
+      const [, key, value] = /^([A-Za-z]+)=(.*)$/.exec(line) ?? [];
+      if (key !== undefined && value !== undefined) settings.set(key, [...(settings.get(key) ?? []), value]);
+    }
+    return settings;
+  };
+  const [daemon, socket, mounter] = ["pfsd.service", "pfs-mounter.socket", "pfs-mounter@.service"].map(unit);
+  const listens = socket?.get("ListenStream")?.[0];
+  assert.ok(daemon?.get("Environment")?.includes(`PFS_MOUNTER=${listens}`));
+  assert.deepEqual(daemon?.get("Requires"), ["pfs-mounter.socket"]);
+  assert.deepEqual([socket?.get("SocketUser"), socket?.get("SocketMode")], [daemon?.get("User"), ["0600"]]);
+  assert.deepEqual([socket?.get("Accept"), mounter?.get("StandardInput")], [["yes"], ["socket"]]);
+  // Both read what root has written, at the same place.
+  const config = "PFS_CONFIG=/etc/pfs/config.json";
+  for (const each of [daemon, mounter]) assert.ok(each?.get("Environment")?.includes(config));
+  // Everybody may enter the directory of the access socket, and nobody but the daemon's user write to it.
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  assert.match(readme, new RegExp(`"socket": "/run/${daemon?.get("RuntimeDirectory")?.[0]}/access.sock"`));
+  assert.deepEqual(daemon?.get("RuntimeDirectoryMode"), ["0755"]);
+});

@@ -75,7 +75,7 @@ async function withService(use: (machine: Machine) => Promise<void>): Promise<vo
     for (const path of ["etc", "srv", "srv/listed", "srv/other", "root"]) directory(path, 0);
     const [state, cache] = [directory("state", SERVICE, 0o700), directory("cache", SERVICE, 0o777)];
     const run = directory("run", SERVICE);
-    const [mounter, access] = [join(top, "mounter.sock"), join(run, "access.sock")];
+    const [mounter, access] = [join(top, "mounter.sock"), join(run, "made/access.sock")];
     const config = join(top, "etc/config.json");
     writeFileSync(
       config,
