@@ -127,6 +127,13 @@ export class BookSync {
     return this.#underWay > 0;
   }
 
+  /** How many rows the remote has that are not here. @throws as RemoteLog.findBook and {@link remote} */
+  async behind(): Promise<number> {
+    const { log } = await this.remote();
+    const found = await log.findBook(this.bookId);
+    return found === undefined ? 0 : Math.max(0, found.head.seq - this.state().pulledSeq);
+  }
+
   /** The book's remote; whether it is still the same is asked by {@link run}. @throws PfsError USAGE */
   async remote(): Promise<Remote> {
     const { reader, counters, retry = {} } = this.#options;

@@ -90,15 +90,19 @@ export async function removeRemote(
   return { book: bookId, logUrl, blobsUrl, unsent };
 }
 
-/** @throws as cloneBook of lib/sync/ and openRemote */
-export async function clone(owner: StoreOwner, { bookId, urls }: RemoteRequest): Promise<CloneSummary> {
+/** @param onFiles told how many files there are so far @throws as cloneBook of lib/sync/ and openRemote */
+export async function clone(
+  owner: StoreOwner,
+  { bookId, urls }: RemoteRequest,
+  onFiles: (files: number) => void = () => undefined,
+): Promise<CloneSummary> {
   const remote = await openRemote(urls, owner.storeDirectory, {
     counters: new RemoteCounters(),
     retry: RETRY,
   });
   try {
     const counts = await cloneBook({
-      ...{ bookId, urls, log: remote.log },
+      ...{ bookId, urls, onFiles, log: remote.log },
       begin: async (book, found) => {
         const { profile: profileJson, fileSizeLimitBytes, rootId } = book;
         const present = await findBook(owner, bookId);

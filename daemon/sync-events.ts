@@ -4,12 +4,16 @@ import type { Prefetched } from "../lib/sync/prefetch.ts";
 import type { PublishOutcome } from "../lib/sync/publish.ts";
 import type { BookId } from "../schema/ids.ts";
 import type { BookSync, SyncKind } from "./book-sync.ts";
+import { type CloneSummary, clone, type RemoteRequest } from "./shared-books.ts";
+import type { StoreOwner } from "./store-owner.ts";
 
 export interface SyncProgress {
   readonly type: "progress";
   readonly pulled_rows: number;
   readonly pushed_rows: number;
   readonly total_rows: number;
+  /** How many rows the remote has that are not here; 0 until it has said so. */
+  readonly total_pulled_rows: number;
   readonly sent_blobs: number;
   readonly total_blobs: number;
   readonly sent_bytes: number;
@@ -43,6 +47,10 @@ export type PrefetchEvent =
     })
   | (Prefetched & { readonly type: "done"; readonly book: BookId });
 
+export type CloneEvent =
+  | { readonly type: "progress"; readonly files: number }
+  | (CloneSummary & { readonly type: "done" });
+
 const INTERVAL_MS = 100;
 const NOT_PUBLISHED: Pick<PublishOutcome, "published" | "unpublished" | "left"> = {
   published: 0,
@@ -68,6 +76,21 @@ export async function* prefetchEvents(
   }
 }
 
+/** Yields progress and at last a summary. @throws as clone */
+export async function* cloneEvents(
+  owner: StoreOwner,
+  request: RemoteRequest,
+): AsyncGenerator<CloneEvent, void> {
+  let files = 0;
+  const work = clone(owner, request, (count) => {
+    files = count;
+  });
+  for await (const outcome of untilDone(work)) {
+    if (outcome === undefined) yield { type: "progress", files };
+    else yield { type: "done", ...outcome };
+  }
+}
+
 /** Yields progress and at last a summary. @throws as BookSync.run */
 export async function* syncEvents(
   sync: BookSync,
@@ -88,12 +111,20 @@ export async function* syncEvents(
       }
     },
   });
+  let total_pulled_rows = 0;
+  // Whoever cannot be asked is told of by the sync itself.
+  sync.behind().then(
+    (rows) => {
+      total_pulled_rows = rows;
+    },
+    () => undefined,
+  );
   const work = syncing.then(async (outcome) => ({
     ...outcome,
     copies: kind === "push" ? await sync.publish(signal) : NOT_PUBLISHED,
   }));
   for await (const outcome of untilDone(work)) {
-    if (outcome === undefined) yield { type: "progress", ...done, ...totals };
+    if (outcome === undefined) yield { type: "progress", ...done, ...totals, total_pulled_rows };
     else {
       const { pushed, pulled, copies } = outcome;
       const { applied, conflicts, refused } = pulled;

@@ -3,8 +3,9 @@ import type { Command } from "commander";
 import { PfsError } from "../../schema/errors.ts";
 import { parseBookId } from "../../schema/ids.ts";
 import { findRemoteUrls } from "../remote-urls.ts";
-import { type CloneSummary, clone } from "../shared-books.ts";
+import { type CloneEvent, cloneEvents } from "../sync-events.ts";
 import type { ContextOf } from "./command.ts";
+import { ProgressBar } from "./progress-bar.ts";
 import { URL_HELP } from "./remote.ts";
 import { counted } from "./text.ts";
 
@@ -27,11 +28,16 @@ export function addClone(program: Command, contextOf: ContextOf): void {
       const bookId = parseBookId(book);
       const urls = findRemoteUrls(words.slice(0, -1));
       const body = { book: bookId, log: urls.logUrl, blobs: urls.blobsUrl };
-      const summary = await context.own({
-        viaDaemon: async (daemon) => (await daemon.call("POST", "/clone", body)) as CloneSummary,
-        directly: (owner) => clone(owner, { bookId, urls }),
+      const { type: _, ...summary } = await context.own({
+        viaDaemon: (daemon) => follow(daemon.stream("POST", "/clone", body) as AsyncIterable<CloneEvent>),
+        directly: (owner) => follow(cloneEvents(owner, { bookId, urls })),
       });
       context.output.put(summary);
       context.output.say(`Cloned ${bookId}: ${counted(summary.files, "file")}, schema ${summary.profile}.`);
     });
+}
+
+function follow(events: AsyncIterable<CloneEvent>): Promise<Extract<CloneEvent, { type: "done" }>> {
+  const bar = new ProgressBar("Cloning");
+  return bar.follow(events, ({ files }) => bar.count(counted(files, "file")));
 }

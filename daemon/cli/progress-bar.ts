@@ -16,13 +16,26 @@ export class ProgressBar {
     this.#isShown = process.stderr.isTTY === true && !quiet;
   }
 
+  /** Of something whose end is not known. @param what how much is done, such as `200 files` */
+  count(what: string): void {
+    if (this.#isDue()) this.#draw(`${this.#label} ${what}`);
+  }
+
   update(done: number, total: number, detail = ""): void {
-    const nowMs = performance.now();
-    if (!this.#isShown || nowMs < this.#nextMs || total === 0) return;
-    this.#nextMs = nowMs + INTERVAL_MS;
+    if (total === 0 || !this.#isDue()) return;
     const filled = Math.round((Math.min(done, total) / total) * BAR_WIDTH);
     const bar = "#".repeat(filled).padEnd(BAR_WIDTH, ".");
-    const text = `${this.#label} [${bar}] ${done}/${total}${detail === "" ? "" : ` ${detail}`}`;
+    this.#draw(`${this.#label} [${bar}] ${done}/${total}${detail === "" ? "" : ` ${detail}`}`);
+  }
+
+  #isDue(): boolean {
+    const nowMs = performance.now();
+    if (!this.#isShown || nowMs < this.#nextMs) return false;
+    this.#nextMs = nowMs + INTERVAL_MS;
+    return true;
+  }
+
+  #draw(text: string): void {
     process.stderr.write(`\r${text.slice(0, (process.stderr.columns || DEFAULT_COLUMNS) - 1)}\u001b[K`);
     this.#isDrawn = true;
   }

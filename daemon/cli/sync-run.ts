@@ -60,11 +60,15 @@ function interrupted(): PfsError {
 }
 
 function follow(events: AsyncIterable<SyncEvent>, kind: SyncKind): Promise<SyncSummary> {
-  const bar = new ProgressBar(kind === "push" ? "Pushing" : "Pulling");
-  return bar.follow(events, (event) => {
-    const { sent_blobs, pushed_rows, total_blobs, total_rows } = event;
-    if (kind === "push") bar.update(sent_blobs + pushed_rows, total_blobs + total_rows, sizesOf(event));
+  const [pulling, pushing] = [new ProgressBar("Pulling"), new ProgressBar("Pushing")];
+  const done = pulling.follow(events, (event) => {
+    const { sent_blobs, pushed_rows, total_blobs, total_rows, pulled_rows, total_pulled_rows } = event;
+    // What others did comes first.
+    if (kind === "pull" || (sent_blobs === 0 && pushed_rows === 0 && pulled_rows < total_pulled_rows))
+      pulling.update(pulled_rows, total_pulled_rows, "changes");
+    else pushing.update(sent_blobs + pushed_rows, total_blobs + total_rows, sizesOf(event));
   });
+  return done.finally(() => pushing.end());
 }
 
 function sizesOf({ sent_bytes, total_bytes }: { sent_bytes: number; total_bytes: number }): string {

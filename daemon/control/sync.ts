@@ -3,8 +3,8 @@ import type { Daemon } from "../daemon.ts";
 import { examineRemotes, remotesOf } from "../doctor/remotes.ts";
 import { reportOf } from "../error-report.ts";
 import type { FetchAnswer } from "../fetch-answer.ts";
-import { addRemote, clone } from "../shared-books.ts";
-import { prefetchEvents, type SyncEvent, syncEvents } from "../sync-events.ts";
+import { addRemote } from "../shared-books.ts";
+import { type CloneEvent, cloneEvents, prefetchEvents, type SyncEvent, syncEvents } from "../sync-events.ts";
 import { check, type Route } from "./route.ts";
 import { bookId, cloneBody, fetchBody, prefetchBody, remoteBody, syncBody } from "./shapes.ts";
 
@@ -85,12 +85,14 @@ export function syncRoutes(daemon: Daemon): Route[] {
     {
       method: "POST",
       path: "/clone",
-      summary: 'Brings a shared book: {"book": "my-book", "log": "postgres://…", "blobs": "s3://…"}.',
-      async handle({ body }) {
+      summary:
+        'Brings a shared book: {"book": "my-book", "log": "postgres://…", "blobs": "s3://…"}; answers progress and a summary, one a line.',
+      async *handle({ body }): AsyncGenerator<CloneEvent, void> {
         const { book, log: logUrl, blobs: blobsUrl } = check(cloneBody, body);
-        const cloned = await clone(daemon.owner, { bookId: book, urls: { logUrl, blobsUrl } });
-        daemon.syncer.book(book);
-        return cloned;
+        for await (const event of cloneEvents(daemon.owner, { bookId: book, urls: { logUrl, blobsUrl } })) {
+          if (event.type === "done") daemon.syncer.book(book);
+          yield event;
+        }
       },
     },
   ];

@@ -2,6 +2,7 @@
  * Owns bringing a shared book into a store: what it is and which files it has, not their bytes. Must never touch a book of that
  * name that is another one.
  */
+import { setImmediate } from "node:timers/promises";
 import { PfsError } from "../../schema/errors.ts";
 import { BASE, type BookId } from "../../schema/ids.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
@@ -16,6 +17,8 @@ interface CloneParts {
   /** Makes the book in the store and remembers where it is shared; does nothing where that was done and nothing came of it. */
   begin(book: SharedBook, remote: RemoteOfBook): Promise<void>;
   follow(page: SnapshotPage): Promise<SnapshotCounts>;
+  /** Told how many files there are so far. */
+  onFiles?(files: number): void;
 }
 
 /** A page is one transaction of the store, during which mounts wait. */
@@ -39,6 +42,9 @@ export async function cloneBook(parts: CloneParts): Promise<SnapshotCounts> {
     const counts = await follow({ files, ...last });
     total.files += counts.files;
     total.refused += counts.refused;
+    parts.onFiles?.(total.files);
+    // A remote and an owner in this process wait for nothing: others have their turn here.
+    await setImmediate();
   };
   // Overlays lie over a base that is there; some users' names sort before its own.
   const overlays: SharedFile[] = [];

@@ -2,6 +2,7 @@
  * Owns a pull: what others did to a book is read from its remote, page by page, and done here. Has no time of its own: it is
  * a step, to be taken again when it fails. Must never write but through the store's owner.
  */
+import { setImmediate } from "node:timers/promises";
 import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash } from "../../schema/ids.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
@@ -39,6 +40,8 @@ export async function pull(parts: SyncParts): Promise<FollowCounts> {
     passStep("pull.followed");
     parts.onProgress?.({ type: "pulled", rows: rows.length });
     addCounts(total, counts);
+    // A remote and an owner in this process wait for nothing: others have their turn here.
+    await setImmediate();
   }
 }
 
