@@ -13,8 +13,10 @@ import type { RemoteBlobs } from "../lib/remote/remote-blobs.ts";
 import type { RemoteLog } from "../lib/remote/remote-log.ts";
 import type { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import type { RetryOptions } from "../lib/remote/with-retry.ts";
+import type { MoveLimits } from "../lib/retention/movable.ts";
 import { findRemote, type RemoteState } from "../lib/shared-rows.ts";
 import type { ChangeToShare } from "../lib/strict-change.ts";
+import { type Moved, moveBook, type RetentionParts, recallBook } from "../lib/sync/move-book.ts";
 import { absentBlobs, type Prefetched, prefetch } from "../lib/sync/prefetch.ts";
 import { type PublishOutcome, publish } from "../lib/sync/publish.ts";
 import { pull } from "../lib/sync/pull.ts";
@@ -192,6 +194,16 @@ export class BookSync {
     return await prefetch({ bookId: this.bookId, history, reader, blobs, owner, signal }, onFetched);
   }
 
+  /** Moves old rows of the log into segments. @throws as moveBook of lib/sync/; STORE_DAMAGED as {@link run} */
+  async moveOldRows(limits: MoveLimits, signal?: AbortSignal): Promise<Moved> {
+    return await moveBook(await this.#retentionParts(signal), limits);
+  }
+
+  /** Brings them back. @returns how many. @throws as recallBook of lib/sync/; STORE_DAMAGED as {@link run} */
+  async recallRows(signal?: AbortSignal): Promise<number> {
+    return await recallBook(await this.#retentionParts(signal));
+  }
+
   /** What {@link prefetch} has to fetch. */
   absent(history: boolean): { readonly blobs: number; readonly bytes: number } {
     const absent = absentBlobs(this.#options.reader, { bookId: this.bookId, history });
@@ -232,6 +244,14 @@ export class BookSync {
     const { storeId } = this.#signer;
     const sent = new SentNotes(join(reader.directory, UPLOADS), bookId);
     return { bookId, storeId, log, blobs, reader, owner, sent, signal, onProgress };
+  }
+
+  async #retentionParts(signal: AbortSignal | undefined): Promise<RetentionParts> {
+    const { owner, reader } = this.#options;
+    const { log, blobs } = await this.remote();
+    await this.#recognize(log);
+    const { storeId } = this.#signer;
+    return { bookId: this.bookId, storeId, reader, blobs, retain: (step) => owner.retain(step), signal };
   }
 
   async #publish(signal: AbortSignal | undefined): Promise<PublishOutcome> {

@@ -12,6 +12,7 @@ import type { Config, ConfiguredBook, ConfiguredMount, ConfiguredRemote } from "
 import { PfsError } from "../schema/errors.ts";
 import type { BookId } from "../schema/ids.ts";
 import { parseProfile, profileToJson } from "../schema/profiles.ts";
+import type { Retention } from "../schema/retention.ts";
 import { type ConfigPlace, readConfig } from "./config-file.ts";
 import type { Daemon } from "./daemon.ts";
 import { findAgent } from "./default-agent.ts";
@@ -97,6 +98,11 @@ export class Configuration {
   /** How often everything is compared in the background; undefined: nothing is said; Infinity: never. */
   checkIntervalMs(): number | undefined {
     return this.#config?.checkIntervalMs;
+  }
+
+  /** How long rows of the log stay in the table; undefined: the file does not say it. */
+  retention(): Retention | undefined {
+    return this.#config?.retention;
   }
 
   /** Whether the file says that a book is shared. */

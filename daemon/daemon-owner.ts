@@ -27,5 +27,6 @@ export function daemonOwner(storeDirectory: string, host: MountHost): StoreOwner
     noteSynced: (bookId, timeMs) => host.call("noteSynced", { bookId, timeMs }),
     storeBlobs: (blobs) => host.call("storeBlobs", { blobs }),
     collectGarbage: (garbage) => host.call("collectGarbage", garbage),
+    retain: (step) => host.call("retain", step),
   };
 }

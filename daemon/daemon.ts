@@ -9,18 +9,20 @@ import { RemoteCounters } from "../lib/remote/with-metrics.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { HttpAddress } from "../schema/http-address.ts";
 import type { BookId } from "../schema/ids.ts";
+import { DEFAULT_RETENTION } from "../schema/retention.ts";
 import { shellWord } from "../schema/shell-word.ts";
 import { openAccessSocket } from "./access-socket.ts";
 import { ArchiveMeter } from "./archive-meter.ts";
-import { CacheKeeper, type CacheStatus } from "./cache-keeper.ts";
+import { CacheKeeper } from "./cache-keeper.ts";
 import { CheckpointHost } from "./checkpoint-host.ts";
 import { CommitSignal } from "./commit-signal.ts";
-import { type ConfigStatus, Configuration, type ConfigurationOptions } from "./configuration.ts";
+import { Configuration, type ConfigurationOptions } from "./configuration.ts";
 import { ControlServer } from "./control/control-server.ts";
 import { routes } from "./control/routes.ts";
 import { answersAt } from "./daemon-client.ts";
 import { daemonOwner } from "./daemon-owner.ts";
-import { type CheckStatus, DesyncChecks } from "./desync-checks.ts";
+import type { DaemonStatus } from "./daemon-status.ts";
+import { DesyncChecks } from "./desync-checks.ts";
 import { HealthChecks } from "./health.ts";
 import { HttpPort } from "./http-port.ts";
 import { type ImportEvent, type ImportRequest, importDirectory } from "./import-directory.ts";
@@ -31,9 +33,9 @@ import { type MonitorPage, monitorPages } from "./monitor.ts";
 import { MountHost } from "./mount-host.ts";
 import { type MountDescription, MountRegistry } from "./mount-registry.ts";
 import type { Reporter } from "./reporter.ts";
+import { RetentionKeeper } from "./retention-keeper.ts";
 import type { StoreOwner } from "./store-owner.ts";
 import { openSocketAddress } from "./store-socket.ts";
-import type { SyncStatus } from "./sync-status.ts";
 import { Syncer } from "./syncer.ts";
 import { WatcherTouch } from "./watcher-touch.ts";
 
@@ -42,33 +44,6 @@ export interface DaemonOptions {
   readonly reporter: Reporter;
   /** Where to serve metrics and health over HTTP; by default nowhere. */
   readonly http?: HttpAddress | undefined;
-}
-
-/** What `GET /status` answers. */
-export interface DaemonStatus {
-  readonly store: string;
-  readonly pid: number;
-  readonly version: string;
-  /** ISO 8601. */
-  readonly started_at: string;
-  /** Position of the log, and the head of its chain. */
-  readonly seq: number;
-  readonly head: string;
-  /** Files that are open with something unsaved. */
-  readonly drafts: number;
-  /** Refused saves that nobody has decided about. */
-  readonly conflicts: number;
-  readonly mounts: readonly MountDescription[];
-  /** Address of the HTTP port; null when there is none. */
-  readonly http: string | null;
-  /** The configuration file; null where none is followed. */
-  readonly config: ConfigStatus | null;
-  /** Of the books that are shared. */
-  readonly sync: readonly SyncStatus[];
-  /** How much of what is shared is kept here; null where no limit is set. */
-  readonly cache: CacheStatus | null;
-  /** What was compared in the background, and what differs. */
-  readonly check: CheckStatus;
 }
 
 export interface StopOptions {
@@ -106,6 +81,7 @@ export class Daemon {
   readonly syncer: Syncer;
   readonly cache: CacheKeeper;
   readonly checks: DesyncChecks;
+  readonly retention: RetentionKeeper;
   readonly monitorPages: readonly MonitorPage[];
   readonly #metrics: Metrics;
   readonly #watchers: WatcherTouch;
@@ -228,6 +204,13 @@ export class Daemon {
       onDifference: (message) => parts.reporter.differs(message),
       onFault: (message) => parts.reporter.fault("check", message),
     });
+    this.retention = new RetentionKeeper({
+      reader: this.reader,
+      syncer: this.syncer,
+      mounts: this.mounts,
+      retention: () => this.#configuration?.retention() ?? DEFAULT_RETENTION,
+      onFault: (message) => parts.reporter.fault("retention", message),
+    });
     this.#metrics = new Metrics(this);
     this.monitorPages = monitorPages(this.#metrics, new HealthChecks(this));
   }
@@ -249,6 +232,7 @@ export class Daemon {
       sync: this.syncer.status(),
       cache: this.cache.status(),
       check: this.checks.status(),
+      retention: this.retention.status(),
     };
   }
 
@@ -332,6 +316,7 @@ export class Daemon {
     await attempt("configuration", () => this.#configuration?.close());
     await attempt("check", () => this.checks.close());
     await attempt("cache", () => this.cache.close());
+    await attempt("retention", () => this.retention.close());
     await attempt("sync", () => this.syncer.close());
     await attempt("sync", () => this.#watchers.idle());
     // What is being mounted is a mount, too, before anybody knows of it.

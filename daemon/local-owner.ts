@@ -7,6 +7,7 @@ import { collectGarbage } from "../lib/collect-garbage.ts";
 import { importBatch } from "../lib/import.ts";
 import { Library } from "../lib/library.ts";
 import { rememberManifest } from "../lib/manifest.ts";
+import { retain } from "../lib/retention/move-rows.ts";
 import type { StoreOptions } from "../lib/store.ts";
 import { PfsError } from "../schema/errors.ts";
 import { parseProfile } from "../schema/profiles.ts";
@@ -111,6 +112,9 @@ function ownerOf(library: Library): StoreOwner {
     },
     async collectGarbage(garbage) {
       return collectGarbage(library, garbage);
+    },
+    async retain(step) {
+      return afterwards(retain(library.store, step));
     },
     async rememberManifest(bookId, manifest) {
       rememberManifest(library.store, bookId, manifest);

@@ -9,6 +9,7 @@ import { Doorbell } from "../lib/doorbell.ts";
 import { importBatch } from "../lib/import.ts";
 import { Library } from "../lib/library.ts";
 import { rememberManifest } from "../lib/manifest.ts";
+import { retain } from "../lib/retention/move-rows.ts";
 import type { Worktree } from "../lib/worktree/worktree.ts";
 import type { WrittenFile } from "../lib/worktree/write-file.ts";
 import { Loop } from "../mount/loop.ts";
@@ -147,6 +148,7 @@ class MountThread {
       this.#mounts.withOverlay(bookId, userId, (overlay) => overlay.publish(paths, actorFrom(actor))),
     resolveConflict: ({ id, choice, actor }) => this.#library.resolveConflict(id, choice, actorFrom(actor)),
     collectGarbage: (garbage) => collectGarbage(this.#library, garbage),
+    retain: (step) => retain(this.#library.store, step),
     shareBook: ({ bookId, remote, isClone }) => this.#library.shareBook(bookId, remote, isClone) as undefined,
     saveBlobUses: () => this.#library.blobs.uses.save(),
     evictBlobs: (eviction) => evictBlobs(this.#library, eviction),

@@ -6,6 +6,7 @@ import type { Collected } from "../lib/collect-garbage.ts";
 import type { Garbage } from "../lib/garbage.ts";
 import type { ImportCounts } from "../lib/import.ts";
 import type { ManifestPosition } from "../lib/manifest.ts";
+import type { RetentionOutcome, RetentionStep } from "../lib/retention/move-rows.ts";
 import type { RemoteOfBook } from "../lib/shared-rows.ts";
 import type { SyncOwner } from "../lib/sync/sync-owner.ts";
 import type { Resolution } from "../lib/worktree/end-conflict.ts";
@@ -61,4 +62,6 @@ export interface StoreOwner extends SyncOwner {
   followSnapshot(bookId: BookId, page: SnapshotPage): Promise<SnapshotCounts>;
   /** Removes a batch of what nobody needed when it was found. */
   collectGarbage(garbage: Garbage): Promise<Collected>;
+  /** One step of moving rows of the log into segments, or back. @throws as retain of lib/retention/ */
+  retain(step: RetentionStep): Promise<RetentionOutcome>;
 }

@@ -12,6 +12,7 @@ import type { Garbage } from "../lib/garbage.ts";
 import type { ImportCounts, ReadFile } from "../lib/import.ts";
 import type { ManifestPosition } from "../lib/manifest.ts";
 import type { MetricFamily } from "../lib/metric-family.ts";
+import type { RetentionOutcome, RetentionStep } from "../lib/retention/move-rows.ts";
 import type { RemoteOfBook, SharedPair } from "../lib/shared-rows.ts";
 import type { StagedBytes } from "../lib/staging.ts";
 import type { Deletion } from "../lib/worktree/delete-path.ts";
@@ -182,6 +183,8 @@ export interface ThreadCalls {
   publishOverlay: { input: OverlayInput; output: readonly PublishedPath[] };
   /** Removes a batch of what nobody needed. */
   collectGarbage: { input: Garbage; output: Collected };
+  /** One step of moving rows of the log into segments, or back. */
+  retain: { input: RetentionStep; output: RetentionOutcome };
   shareBook: {
     input: { bookId: BookId; remote: RemoteOfBook; isClone?: boolean | undefined };
     output: undefined;

@@ -30,7 +30,11 @@ export function collectGarbage({ store, blobs: stored }: Library, garbage: Garba
     const needed = neededSince(store.database, garbage.seq);
     // A decided conflict is kept for its bytes' sake alone.
     const forget = store.database.prepare("DELETE FROM conflict WHERE ended IS NOT NULL AND mine = ?");
-    const blobs = garbage.blobs.filter(({ hash }) => !needed.has(hash) && stored.has(hash));
+    // Rows after that may have moved into segments meanwhile.
+    const isMoved = store.database.prepare("SELECT 1 FROM moved_version WHERE sha256 = unhex(?)");
+    const blobs = garbage.blobs.filter(
+      ({ hash }) => !needed.has(hash) && isMoved.get(hash) === undefined && stored.has(hash),
+    );
     for (const { hash } of blobs) {
       stored.remove(hash);
       forget.run(hash);

@@ -1,6 +1,6 @@
 /**
- * Owns reading the log: rows that fit a question, newest first, and one file's history across its renames. Must never
- * judge what it reads; verify.ts does.
+ * Owns reading the log: rows that fit a question, newest first, and one file's history across its renames, be they in the table
+ * or in segments. Must never judge what it reads; verify.ts does.
  */
 import type { Database } from "better-sqlite3";
 import { BASE, type BookId, type UserId } from "../schema/ids.ts";
@@ -8,6 +8,8 @@ import type { LogOperation, LogRow, LogStatus } from "../schema/log-row.ts";
 import { PathGlob } from "../schema/path-glob.ts";
 import { addPathGlob, roughGlob } from "./path-glob-function.ts";
 import type { StoreReader } from "./reader.ts";
+import { MovedRows } from "./retention/moved-rows.ts";
+import { rowMatcher } from "./row-matcher.ts";
 
 /** Which rows are asked for; what is absent does not matter. */
 export interface LogQuery {
@@ -38,7 +40,7 @@ export interface LogQuery {
 
 const PAGE_ROWS = 500;
 
-/** Rows of the log, newest first. Reads as it is asked, a page at a time. */
+/** Rows of the log, newest first. Reads as it is asked, a page at a time. @throws PfsError CORRUPT: a segment is damaged */
 export function* readLog(reader: StoreReader, query: LogQuery): Generator<LogRow, void> {
   let left = query.limit ?? Number.POSITIVE_INFINITY;
   const follows = query.followRenames === true && query.path !== undefined && query.bookId !== undefined;
@@ -54,7 +56,7 @@ export function* readLog(reader: StoreReader, query: LogQuery): Generator<LogRow
  */
 function* followFile(reader: StoreReader, query: LogQuery): Generator<LogRow, void> {
   const { bookId, userId, path, operation, status, agent, since, until, ...range } = query;
-  const shown = matcher(query);
+  const shown = rowMatcher(only({ operation, status, agent, since, until }));
   let place: LogQuery = { ...range, ...only({ bookId, userId, path }) };
   const fileId = lastFileAt(reader, place);
   for (let isFirst = true; ; isFirst = false) {
@@ -95,26 +97,55 @@ function* followPath(
   return undefined;
 }
 
-function matcher({ operation, status, agent, since, until }: LogQuery): (row: LogRow) => boolean {
-  return (row) =>
-    (operation === undefined || row.operation === operation) &&
-    (status === undefined || row.status === status) &&
-    (agent === undefined || row.agent_id === agent) &&
-    (since === undefined || row.timestamp >= since) &&
-    (until === undefined || row.timestamp < until);
-}
-
 function* readMatching(reader: StoreReader, query: LogQuery): Generator<LogRow, void> {
   const { sql, values } = logConditions(reader.database, query, { byPath: query.path !== undefined });
   const statement = reader.database.prepare<unknown[], LogRow>(
     `SELECT * FROM audit_log WHERE seq < ? ${sql} ORDER BY seq DESC LIMIT ?`,
   );
+  const moved = MovedRows.of(reader.database);
   let before = query.beforeSeq ?? Number.MAX_SAFE_INTEGER;
   for (;;) {
+    // Looked at on both sides: rows may be moved while the page is read, or brought back.
+    const horizonBefore = horizonOf(moved, query);
     const rows = statement.all(before, ...values, PAGE_ROWS);
-    yield* rows;
-    if (rows.length < PAGE_ROWS) return;
+    const horizon = Math.max(horizonBefore, horizonOf(moved, query));
+    const isLast = rows.length < PAGE_ROWS;
+    const from = isLast ? 1 : rows.at(-1)!.seq;
+    if (from > horizon) yield* rows;
+    else {
+      const range = { from, before: Math.min(before, horizon + 1) };
+      yield* merged(rows, moved.newestFirst(query, range), horizon);
+    }
+    if (isLast) return;
     before = rows.at(-1)!.seq;
+  }
+}
+
+/** Of the books that are asked about. */
+function horizonOf(moved: MovedRows, { bookId }: LogQuery): number {
+  const books = bookId === undefined ? moved.books() : [bookId];
+  return Math.max(0, ...books.map((each) => moved.horizonOf(each)));
+}
+
+/** Both are newest first, and what is in both is given once. Segments are not opened before rows up to `horizon` are asked for. */
+function* merged(
+  rows: readonly LogRow[],
+  moved: Generator<LogRow, void>,
+  horizon: number,
+): Generator<LogRow, void> {
+  let at = 0;
+  while (at < rows.length && rows[at]!.seq > horizon) yield rows[at++]!;
+  let next = moved.next();
+  while (at < rows.length || next.done !== true) {
+    const row = rows[at];
+    if (next.done === true || (row !== undefined && row.seq >= next.value.seq)) {
+      if (next.done !== true && next.value.seq === row?.seq) next = moved.next();
+      yield row!;
+      at++;
+    } else {
+      yield next.value;
+      next = moved.next();
+    }
   }
 }
 
@@ -140,7 +171,9 @@ export function* oldestFirst(reader: StoreReader, rows: Iterable<LogRow>): Gener
   const seqs: number[] = [];
   for (const { seq } of rows) seqs.push(seq);
   const select = reader.database.prepare<unknown[], LogRow>("SELECT * FROM audit_log WHERE seq = ?");
-  for (let at = seqs.length - 1; at >= 0; at--) yield select.get(seqs[at]) as LogRow;
+  const moved = MovedRows.of(reader.database);
+  for (let at = seqs.length - 1; at >= 0; at--)
+    yield (select.get(seqs[at]) ?? moved.row(seqs[at]!)) as LogRow;
 }
 
 /**

@@ -10,6 +10,7 @@ import { GENESIS_HASH } from "../schema/log-row.ts";
 import { parseSignedHead, type SignedHead } from "../schema/signed-head.ts";
 import { type HeadSigner, keepOwner } from "./head-signer.ts";
 import type { LogHead } from "./reader.ts";
+import { MovedRows } from "./retention/moved-rows.ts";
 
 /** The file in the directory of a store. */
 export function lastHeadFile(directory: string): string {
@@ -29,13 +30,14 @@ export function readLastHead(directory: string): SignedHead | undefined {
   }
 }
 
-/** The entry_hash at a position; undefined beyond the log's end. */
+/** The entry_hash at a position; undefined beyond the log's end. @throws PfsError CORRUPT: its row is in a segment that is damaged */
 export function entryHashAt(database: Database, seq: number): string | undefined {
   if (seq === 0) return GENESIS_HASH;
-  return database
+  const here = database
     .prepare<unknown[], string>("SELECT entry_hash FROM audit_log WHERE seq = ?")
     .pluck()
     .get(seq);
+  return here ?? MovedRows.of(database).row(seq)?.entry_hash;
 }
 
 /** Whether a new head need be remembered, and may: not when the log does not extend the one that is. Never throws. */

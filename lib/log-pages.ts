@@ -1,11 +1,12 @@
 /**
  * Owns reading the log forward, a page at a time, from the thread that writes it: what costs more than a page must be asked
- * for again. Must never look at rows that it does not give out, but for other books' in one store.
+ * for again. Must never look at many rows that it does not give out, but for other books' in one store.
  */
 import type { Statement } from "better-sqlite3";
 import type { BookId } from "../schema/ids.ts";
 import type { LogRow } from "../schema/log-row.ts";
 import { lastRowUntil } from "./past/position.ts";
+import { MovedRows } from "./retention/moved-rows.ts";
 import type { Store } from "./store.ts";
 
 /** Rows of a page: some 100 KB of JSON, made in about a millisecond. */
@@ -18,8 +19,20 @@ export interface LogRange {
   readonly untilSeq: number;
 }
 
+/** A part of a range, and where the next begins. */
+export interface LogPage {
+  /** Oldest first; there may be none although others come later. */
+  readonly rows: readonly LogRow[];
+  /** There are no others up to here: at the range's end it is `untilSeq`. */
+  readonly upTo: number;
+}
+
+/** Of rows of one path, which lie far apart, so many segments are opened for a page. */
+const PAGE_SEGMENTS = 2;
+
 export class LogPages {
   readonly #store: Store;
+  readonly #moved: MovedRows;
   readonly #book: Statement<unknown[], LogRow>;
   readonly #path: Statement<unknown[], LogRow>;
   readonly #row: Statement<unknown[], LogRow>;
@@ -29,6 +42,7 @@ export class LogPages {
   constructor(store: Store) {
     this.#store = store;
     const { database } = store;
+    this.#moved = MovedRows.of(database);
     // The book's index has the rows by path: with `+` the table gives them by seq.
     this.#book = database.prepare(
       `SELECT * FROM audit_log WHERE seq > ? AND seq <= ? AND +book_id = ? ORDER BY seq LIMIT ${PAGE_ROWS}`,
@@ -51,18 +65,42 @@ export class LogPages {
       .pluck();
   }
 
-  /** The next rows of a range after `afterSeq`, oldest first; fewer than {@link PAGE_ROWS} at its end. */
-  page({ bookId, path, untilSeq }: LogRange, afterSeq: number): LogRow[] {
+  /** The next rows of a range after `afterSeq`: {@link PAGE_ROWS} at the most. @throws PfsError CORRUPT: a segment is damaged */
+  page(range: LogRange, afterSeq: number): LogPage {
     this.#store.read();
-    return path === undefined
-      ? this.#book.all(afterSeq, untilSeq, bookId)
-      : this.#path.all(afterSeq, untilSeq, bookId, path);
+    const { bookId, path, untilSeq } = range;
+    if (afterSeq >= untilSeq) return { rows: [], upTo: untilSeq };
+    const horizon = this.#moved.horizonOf(bookId);
+    if (afterSeq < horizon) return this.#movedPage(range, afterSeq, Math.min(untilSeq, horizon));
+    const rows =
+      path === undefined
+        ? this.#book.all(afterSeq, untilSeq, bookId)
+        : this.#path.all(afterSeq, untilSeq, bookId, path);
+    return { rows, upTo: rows.length < PAGE_ROWS ? untilSeq : rows.at(-1)!.seq };
   }
 
-  /** The row at a position that there is. */
+  /** The same, of rows that are in segments, be they in the table, too. */
+  #movedPage({ bookId, path }: LogRange, afterSeq: number, untilSeq: number): LogPage {
+    const segments =
+      path === undefined
+        ? this.#moved.segments(bookId, afterSeq, untilSeq + 1)
+        : this.#moved.segmentsOfPath(bookId, path, afterSeq, untilSeq + 1);
+    const rows: LogRow[] = [];
+    for (const segment of segments.slice(0, PAGE_SEGMENTS)) {
+      for (const row of this.#moved.rowsOf(segment)) {
+        if (row.seq <= afterSeq || row.seq > untilSeq || (path !== undefined && row.path !== path)) continue;
+        rows.push(row);
+        if (rows.length === PAGE_ROWS) return { rows, upTo: row.seq };
+      }
+    }
+    const upTo = segments.length > PAGE_SEGMENTS ? segments[PAGE_SEGMENTS - 1]!.lastSeq : untilSeq;
+    return { rows, upTo: Math.min(upTo, untilSeq) };
+  }
+
+  /** The row at a position that there is. @throws PfsError CORRUPT: it is in a segment that is damaged */
   row(seq: number): LogRow {
     this.#store.read();
-    return this.#row.get(seq) as LogRow;
+    return (this.#row.get(seq) ?? this.#moved.row(seq)) as LogRow;
   }
 
   /** When something was last said of a path, ISO 8601; undefined when nothing ever was. */

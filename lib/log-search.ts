@@ -7,6 +7,8 @@ import type { Database } from "better-sqlite3";
 import type { BookId } from "../schema/ids.ts";
 import { PathGlob } from "../schema/path-glob.ts";
 import { type LogQuery, logConditions } from "./history.ts";
+import { MovedRows } from "./retention/moved-rows.ts";
+import { rowMatcher } from "./row-matcher.ts";
 
 /** What rows are looked for, after one position and up to another. Can be sent to another thread. */
 export interface LogSearch {
@@ -50,6 +52,14 @@ interface PathLimits {
 /** Looks on until it has found `enough` or has come to the end, and lets others have the thread in between. */
 export async function searchLog(database: Database, search: LogSearch, enough: number): Promise<FoundRows> {
   let { afterSeq } = search;
+  const seqs: number[] = [];
+  while (isMoved(database, { ...search, afterSeq })) {
+    const found = searchPiece(database, { ...search, afterSeq });
+    seqs.push(...found.seqs);
+    afterSeq = found.upTo;
+    if (seqs.length > 0 || afterSeq >= search.untilSeq) return { seqs, upTo: afterSeq };
+    await breathe();
+  }
   if (search.soon === true && search.query.glob !== undefined) {
     // What fits is often among the next rows, and finding it by its paths takes longer, unless the pattern begins with a
     // directory that has few of them.
@@ -60,12 +70,14 @@ export async function searchLog(database: Database, search: LogSearch, enough: n
       afterSeq = untilSeq;
       const few =
         rows === SOON_ROWS ? await searchByPaths(database, { ...search, afterSeq }, FEW) : undefined;
-      if (few !== undefined) return few;
+      if (few !== undefined && !isMoved(database, { ...search, afterSeq })) return few;
     }
   }
   const byPaths = await searchByPaths(database, { ...search, afterSeq }, MANY);
+  // Rows may have been moved from one path to the next.
+  if (isMoved(database, { ...search, afterSeq }))
+    return await searchLog(database, { ...search, afterSeq }, enough);
   if (byPaths !== undefined) return byPaths;
-  const seqs: number[] = [];
   for (;;) {
     const found = searchPiece(database, { ...search, afterSeq });
     seqs.push(...found.seqs);
@@ -76,9 +88,10 @@ export async function searchLog(database: Database, search: LogSearch, enough: n
 }
 
 /** Whether {@link searchPiece} finds all of it sooner than another thread could be asked. */
-export function isQuick(database: Database, { query }: LogSearch): boolean {
+export function isQuick(database: Database, search: LogSearch): boolean {
+  const { query } = search;
   const { bookId, path } = query;
-  if (bookId === undefined || path === undefined) return false;
+  if (bookId === undefined || path === undefined || isMoved(database, search)) return false;
   const rows = database
     .prepare<unknown[], number>(
       `SELECT count(*) FROM (SELECT 1 FROM audit_log INDEXED BY audit_log_path
@@ -89,10 +102,37 @@ export function isQuick(database: Database, { query }: LogSearch): boolean {
 }
 
 /** The next piece. It comes to an end also where nothing fits. */
-export function searchPiece(
-  database: Database,
-  { query, afterSeq, untilSeq, soon = false }: LogSearch,
-): FoundRows {
+export function searchPiece(database: Database, search: LogSearch): FoundRows {
+  if (isMoved(database, search)) return searchSegment(database, search);
+  const found = searchTable(database, search);
+  // Rows may have been moved while it was looked through.
+  return isMoved(database, search) ? searchSegment(database, search) : found;
+}
+
+/** Whether rows that come next may be in segments only. */
+function isMoved(database: Database, { query: { bookId }, afterSeq, untilSeq }: LogSearch): boolean {
+  return bookId !== undefined && afterSeq < untilSeq && afterSeq < MovedRows.of(database).horizonOf(bookId);
+}
+
+/** The next piece is the next segment, which has every row of the book. */
+function searchSegment(database: Database, { query, afterSeq, untilSeq }: LogSearch): FoundRows {
+  const moved = MovedRows.of(database);
+  const bookId = query.bookId as BookId;
+  const horizon = moved.horizonOf(bookId);
+  const [next] =
+    query.path === undefined
+      ? moved.segments(bookId, afterSeq, horizon + 1)
+      : moved.segmentsOfPath(bookId, query.path, afterSeq, horizon + 1);
+  if (next === undefined) return { seqs: [], upTo: Math.min(untilSeq, horizon) };
+  const fits = rowMatcher(query);
+  const seqs = moved
+    .rowsOf(next)
+    .filter((row) => row.seq > afterSeq && row.seq <= untilSeq && fits(row))
+    .map(({ seq }) => seq);
+  return { seqs, upTo: Math.min(untilSeq, next.lastSeq) };
+}
+
+function searchTable(database: Database, { query, afterSeq, untilSeq, soon = false }: LogSearch): FoundRows {
   const most = soon ? SOON_FOUND : MAX_FOUND;
   const byPath = query.path !== undefined;
   const end = byPath ? untilSeq : Math.min(untilSeq, afterSeq + PIECE_ROWS);

@@ -1,6 +1,6 @@
 /**
  * Owns the log: the one place that appends to it, its hash chain (R6) and its position. Must never change or remove a
- * row; the triggers of the table forbid it, too.
+ * row; the triggers of the table forbid it, too. Old rows that move into segments are of retention/.
  */
 import type { Statement } from "better-sqlite3";
 import type { AgentName, BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
@@ -15,6 +15,7 @@ import {
 } from "../schema/log-row.ts";
 import type { CheckMode } from "../schema/mount-options.ts";
 import { Counters } from "./counters.ts";
+import { MovedRows } from "./retention/moved-rows.ts";
 import { passStep } from "./step.ts";
 import type { Store } from "./store.ts";
 
@@ -84,7 +85,10 @@ export class Log {
 
   /** Whether a path ever had this version, in any layer. */
   hasVersion(bookId: BookId, path: string, hash: BlobHash): boolean {
-    return this.#selectVersion.get(bookId, path, hash) !== undefined;
+    return (
+      this.#selectVersion.get(bookId, path, hash) !== undefined ||
+      MovedRows.of(this.#store.database).hasVersion(bookId, path, hash)
+    );
   }
 
   /** Rows after a position, in order. */

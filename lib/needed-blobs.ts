@@ -10,6 +10,7 @@ export const CONFLICT_BLOBS = `SELECT mine AS hash FROM conflict WHERE ended IS 
 /** The same of all that is needed. */
 export const NEEDED_BLOBS = `SELECT new_hash AS hash FROM audit_log WHERE new_hash IS NOT NULL
   UNION ALL SELECT prev_hash FROM audit_log WHERE prev_hash IS NOT NULL
+  UNION ALL SELECT lower(hex(sha256)) FROM moved_version
   UNION ALL SELECT sha256 FROM file_journal
   UNION ALL SELECT base_sha256 FROM file_journal WHERE base_sha256 IS NOT NULL
   UNION ALL ${CONFLICT_BLOBS}`;

@@ -10,6 +10,7 @@ export interface RemoteBlob {
 
 /** All versions that the log names, of all books, what is current, and what conflicts that are open need. */
 const NAMED = `SELECT new_hash AS hash, size FROM audit_log WHERE new_hash IS NOT NULL
+  UNION ALL SELECT lower(hex(sha256)), size FROM moved_version
   UNION ALL SELECT sha256, size FROM file_journal
   UNION ALL SELECT mine, size FROM conflict WHERE ended IS NULL
   UNION ALL SELECT base, 0 FROM conflict WHERE ended IS NULL AND base IS NOT NULL

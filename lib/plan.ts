@@ -8,6 +8,7 @@ import { type ManifestPosition, positionsOfManifests } from "./manifest.ts";
 import { writtenPaths } from "./past/changes.ts";
 import { PastFiles } from "./past/past-files.ts";
 import type { BookFile } from "./reader.ts";
+import { MovedRows } from "./retention/moved-rows.ts";
 
 /** A file that is not as it was built, as the plan shows it. */
 export interface PlannedFile {
@@ -52,9 +53,11 @@ const FEW_ROWS = 10_000;
 /** To find a path and what it was at two positions costs as much as going through so many rows. */
 const ROWS_PER_PATH = 10;
 
-/** The position of a manifest that was told; undefined if none is known by that hash. */
+/** The position of a manifest that was told; undefined if none is known by that hash, or rows since are in segments only. */
 export function positionOfManifest(database: Database, bookId: BookId, hash: BlobHash): Seq | undefined {
-  return positionsOfManifests(database, bookId, hash)[0]?.seq;
+  const seq = positionsOfManifests(database, bookId, hash)[0]?.seq;
+  const horizon = MovedRows.of(database).horizonOf(bookId);
+  return seq === undefined || (seq < horizon && seq !== 0) ? undefined : seq;
 }
 
 /** A plan against a target, and what its files are found by. */

@@ -3,9 +3,11 @@
  * the remote is known to have. Must never decide what is done about a row.
  */
 import type { Database, Statement } from "better-sqlite3";
+import { PfsError } from "../schema/errors.ts";
 import type { BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
 import { type LogRow, localOperations } from "../schema/log-row.ts";
 import type { TreePath } from "../schema/paths.ts";
+import { MovedRows } from "./retention/moved-rows.ts";
 
 /** Where a book is shared. */
 export interface RemoteOfBook {
@@ -170,7 +172,10 @@ export class SharedRows {
     return this.#position.get(this.#bookId);
   }
 
-  /** The book is shared there from now on; where it was before, it goes on. Only within a transaction. */
+  /**
+   * The book is shared there from now on; where it was before, it goes on. Only within a transaction.
+   * @throws PfsError NOT_PERMITTED: rows that another remote would have to get are in segments only
+   */
   connect({ logUrl, blobsUrl, remoteId }: RemoteOfBook): void {
     const left = findLeftRemote(this.#database, this.#bookId);
     const isBack = left?.remoteId === remoteId;
@@ -182,7 +187,10 @@ export class SharedRows {
       .run(this.#bookId, logUrl, blobsUrl, remoteId, pulledSeq, pushedSeq);
     if (isBack)
       this.#run("INSERT INTO remote_blob SELECT sha256, book_id FROM left_remote_blob WHERE book_id = ?");
-    else this.#run("DELETE FROM shared_row WHERE book_id = ?");
+    else {
+      refuseMovedRows(this.#database, this.#bookId);
+      this.#run("DELETE FROM shared_row WHERE book_id = ?");
+    }
     this.#forgetLeft();
   }
 
@@ -287,8 +295,22 @@ export class SharedRows {
     return this.#notedAs.get(this.#bookId, sharedSeq);
   }
 
-  /** The row of the book at a position of this store's log. */
+  /** The row of the book at a position of this store's log. @throws PfsError CORRUPT: it is in a segment that is damaged */
   ownRow(seq: number): LogRow | undefined {
-    return this.#own.get(seq, this.#bookId);
+    const here = this.#own.get(seq, this.#bookId);
+    if (here !== undefined) return here;
+    const moved = MovedRows.of(this.#database).row(seq);
+    return moved?.book_id === this.#bookId ? moved : undefined;
   }
+}
+
+/** @throws PfsError NOT_PERMITTED */
+function refuseMovedRows(database: Database, bookId: BookId): void {
+  const horizon = MovedRows.of(database).horizonOf(bookId);
+  if (horizon === 0) return;
+  throw new PfsError(
+    "NOT_PERMITTED",
+    `Rows of the log of ${bookId} before position ${horizon} are in segments, which another remote does not get.`,
+    { hint: `\`pfs retention ${bookId} --recall\` brings them back; then share it there.` },
+  );
 }

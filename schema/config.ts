@@ -9,6 +9,7 @@ import { type HttpAddress, parseHttpAddress } from "./http-address.ts";
 import { type AgentName, type BookId, parseAgentName, parseBookId, parseUserId, quote } from "./ids.ts";
 import { type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { parseProfile } from "./profiles.ts";
+import { parseRetention, type Retention } from "./retention.ts";
 import { lazily } from "./zod.ts";
 
 /** What the file says; what it does not say is undefined, or none. */
@@ -23,6 +24,8 @@ export interface Config {
   readonly cacheLimitBytes: number | undefined;
   /** How often all is compared in the background, milliseconds; Infinity: never. Undefined: nothing is said. */
   readonly checkIntervalMs: number | undefined;
+  /** How long rows of the log stay in the table before they may move into segments. */
+  readonly retention: Retention | undefined;
   readonly books: readonly ConfiguredBook[];
   readonly mounts: readonly ConfiguredMount[];
   /** Who else of this machine may mount; undefined: nobody. */
@@ -31,7 +34,7 @@ export interface Config {
 }
 
 /** What holds for commands, too, where nothing else is said. */
-export type ConfigDefaults = Partial<Pick<Config, "store" | "agent">>;
+export type ConfigDefaults = Partial<Pick<Config, "store" | "agent" | "retention">>;
 
 /** A book that is made if it is not there. */
 export interface ConfiguredBook {
@@ -100,7 +103,11 @@ const shapes = lazily((z) => {
   const options = parsed(text, parseMountOptions).default(parseMountOptions(""));
   /** What commands need, too. */
   const defaults = z.object(
-    { store: directory.optional(), agent: parsed(text, parseAgentName).optional() },
+    {
+      store: directory.optional(),
+      agent: parsed(text, parseAgentName).optional(),
+      retention: parsed(text, parseRetention).optional(),
+    },
     OBJECT,
   );
   // What is wrong with it otherwise is said by whoever opens it. Never quoted, for what may be in it.
@@ -133,7 +140,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
 const LONGEST_INTERVAL_MS = 366 * 86_400_000;
 
 const KNOWN_KEYS =
-  "store, agent, http, cache_limit, check_interval, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
+  "store, agent, http, cache_limit, check_interval, retention, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
 
 /**
  * @param source the file, for the message
@@ -146,6 +153,7 @@ export function parseConfig(json: string, source: string): Config {
     http,
     cache_limit: cacheLimitBytes,
     check_interval: checkIntervalMs,
+    retention,
     books,
     mounts,
     remotes,
@@ -163,6 +171,7 @@ export function parseConfig(json: string, source: string): Config {
     http,
     cacheLimitBytes,
     checkIntervalMs,
+    retention,
     books: books.map(({ book, schema: profileJson }) => ({ bookId: book, profileJson })),
     mounts: mounts.map(({ book, directory, options }) => ({ bookId: book, directory, options })),
     remotes: remotes.map(({ book, log, blobs }) => ({

@@ -49,6 +49,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   verify: async () => (await import("./verify.ts")).addVerify,
   repair: async () => (await import("./repair.ts")).addRepair,
   gc: async () => (await import("./gc.ts")).addGc,
+  retention: async () => (await import("./retention.ts")).addRetention,
   backup: async () => (await import("./backup.ts")).addBackup,
   "restore-backup": async () => (await import("./restore-backup.ts")).addRestoreBackup,
 };

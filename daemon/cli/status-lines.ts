@@ -4,7 +4,7 @@ import { StoreReader } from "../../lib/reader.ts";
 import { PfsError } from "../../schema/errors.ts";
 import type { LogRow } from "../../schema/log-row.ts";
 import type { CacheStatus } from "../cache-keeper.ts";
-import type { DaemonStatus } from "../daemon.ts";
+import type { DaemonStatus } from "../daemon-status.ts";
 import { type CheckStatus, type KnownDifference, stillCheckStatus } from "../desync-checks.ts";
 import type { Health } from "../health.ts";
 import { type SyncStatus, stillStatus } from "../sync-status.ts";
@@ -59,6 +59,7 @@ function lookWithout(store: string, changes: number): Omit<Seen, "health"> {
     sync: [],
     cache: null,
     check: { interval_seconds: null, parts: [], differences: [] },
+    retention: null,
   };
   const seen = withReader(store, (reader): Omit<Seen, "health"> => {
     const { seq, entryHash } = reader.head();
@@ -123,6 +124,7 @@ function overviewOf(status: Status, health: Health | undefined): Cell[][] {
     sync,
     cache,
     check,
+    retention,
   } = status;
   const daemon =
     pid === null
@@ -146,6 +148,7 @@ function overviewOf(status: Status, health: Health | undefined): Cell[][] {
   if (cache !== null) rows.push(["cache", cacheCell(cache)]);
   for (const each of check.differences) rows.push(["differs", styled("red", differenceText(each))]);
   if (check.parts.length > 0) rows.push(["checks", checkCell(check, pid !== null)]);
+  if (retention?.problem != null) rows.push(["retention", styled("yellow", retention.problem)]);
   if (pid !== null) rows.push(["mounts", mounts.length === 0 ? "none" : `${mounts.length}`]);
   return rows;
 }

@@ -12,6 +12,7 @@ import { monitorRoutes } from "./monitor.ts";
 import { mountRoutes } from "./mounts.ts";
 import { overlayRoutes } from "./overlays.ts";
 import { pastRoutes } from "./past.ts";
+import { retentionRoutes } from "./retention.ts";
 import type { Route } from "./route.ts";
 import { statusRoutes } from "./status.ts";
 import { stopRoutes } from "./stop.ts";
@@ -35,6 +36,7 @@ export function routes(daemon: Daemon): readonly Route[] {
     ...verifyRoutes(daemon),
     ...checkRoutes(daemon),
     ...garbageRoutes(daemon),
+    ...retentionRoutes(daemon),
     ...monitorRoutes(daemon),
     ...stopRoutes(daemon),
   ];

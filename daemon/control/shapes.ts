@@ -156,4 +156,8 @@ export const verifyOutcomeBody = z.strictObject({
 /** Whose remote; without one the store itself. */
 export const checkBody = z.strictObject({ book: bookId.optional() });
 export const garbageBody = z.strictObject({ dry_run: z.boolean().default(false) });
+export const retentionBody = z.union([
+  z.strictObject({ before: z.iso.datetime({ precision: 3 }) }),
+  z.strictObject({ recall: z.literal(true) }),
+]);
 export const verifyBody = z.strictObject({ rehash: z.boolean().default(true) });

@@ -8,8 +8,8 @@ import { FILESYSTEM_TYPE, parseMountinfo } from "../../mount/kernel/mount-table.
 import { PfsError } from "../../schema/errors.ts";
 import { shellWord } from "../../schema/shell-word.ts";
 import { configPlace, readConfig } from "../config-file.ts";
-import type { DaemonStatus } from "../daemon.ts";
 import { type DaemonClient, findDaemon } from "../daemon-client.ts";
+import type { DaemonStatus } from "../daemon-status.ts";
 import { packageVersion } from "../module-file.ts";
 import { type Diagnosis, fail, pass, warn } from "./diagnosis.ts";
 

@@ -10,6 +10,7 @@ import { GENESIS_HASH, type LogRow } from "../../schema/log-row.ts";
 import { entryHashAt, readLastHead } from "../last-head.ts";
 import type { StoreReader } from "../reader.ts";
 import { isChained } from "../verify/log-chain.ts";
+import { WholeLog } from "../verify/whole-log.ts";
 import { compareBytes } from "./compare-bytes.ts";
 import type { Difference } from "./difference.ts";
 
@@ -109,20 +110,25 @@ export class StoreRound {
   }
 
   #log({ seq, entryHash }: { readonly seq: number; readonly entryHash: string }): StorePage {
-    const rows = this.#reader.database
-      .prepare<unknown[], LogRow>("SELECT * FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?")
-      .all(seq, PAGE_ROWS);
+    const log = new WholeLog(this.#reader);
+    const rows: LogRow[] = [];
+    for (const row of log.rows(seq)) if (rows.push(row) === PAGE_ROWS) break;
     const differences: Difference[] = [];
     let before = { seq, entry_hash: entryHash };
     for (const row of rows) {
       const kind = "log";
       const book = row.book_id as BookId;
-      if (row.seq !== before.seq + 1)
+      const isHidden = row.seq > before.seq + 1 && log.hidesBetween(before.seq, row.seq);
+      if (isHidden) {
+        // Of the segment in which the row is that it builds on it is said below.
+      } else if (row.seq !== before.seq + 1)
         differences.push({ book, kind, message: `Rows of the log before row ${row.seq} are missing.` });
       else if (!isChained(row, before.entry_hash))
         differences.push({ book, kind, message: `Row ${row.seq} of the log does not match its hash.` });
       before = row;
     }
+    for (const { segment, message } of log.unread)
+      differences.push({ book: segment.bookId, kind: "log", message });
     for (const { book_id: book, path, seq: lost } of this.#lost.all(seq, before.seq)) {
       const message = `The bytes of an old version of ${path}, of row ${lost} of the log, are not in the store.`;
       differences.push({ book, kind: "bytes", message });

@@ -6,6 +6,7 @@ import type { Database, Statement } from "better-sqlite3";
 import type { BlobHash, BookId, FileId, Seq, UserId } from "../../schema/ids.ts";
 import type { TreePath } from "../../schema/paths.ts";
 import type { BookFile } from "../reader.ts";
+import { refuseMoved } from "../retention/refuse-moved.ts";
 import { fromQuotient } from "../time.ts";
 import { type PastView, type PathRange, rangeBelow } from "./past-view.ts";
 
@@ -39,6 +40,7 @@ const SELECT_RANGE = `${NAMES}
 const PAGE_FILES = 200;
 
 export class PastFiles implements PastView {
+  readonly #database: Database;
   readonly #key: { readonly book: BookId; readonly layer: UserId };
   readonly #file: Statement<unknown[], Row>;
   readonly #range: Statement<unknown[], Row>;
@@ -47,6 +49,7 @@ export class PastFiles implements PastView {
   readonly #paths: Statement<unknown[], string>;
 
   constructor(database: Database, bookId: BookId, layer: UserId) {
+    this.#database = database;
     this.#key = { book: bookId, layer };
     this.#file = database.prepare(
       `SELECT ${COLUMNS} FROM audit_log a WHERE a.seq = ${lastRow("+:path")} AND a.new_hash IS NOT NULL`,
@@ -59,13 +62,21 @@ export class PastFiles implements PastView {
       .pluck();
   }
 
+  /** @throws PfsError UNAVAILABLE, as all that are asked for a position: rows have moved into segments since it was found */
   file(path: string, seq: Seq): BookFile | undefined {
     const row = this.#file.get({ ...this.#key, path, seq });
+    this.#refuseMoved(seq);
     return row === undefined ? undefined : toFile(row);
   }
 
   *filesIn(range: PathRange, seq: Seq): Generator<BookFile, void> {
-    for (const row of this.#range.iterate({ ...this.#key, ...range, seq })) yield toFile(row);
+    let isChecked = false;
+    for (const row of this.#range.iterate({ ...this.#key, ...range, seq })) {
+      if (!isChecked) this.#refuseMoved(seq);
+      isChecked = true;
+      yield toFile(row);
+    }
+    if (!isChecked) this.#refuseMoved(seq);
   }
 
   /** All files, as {@link filesIn}, in pages: between two of them the connection may do anything. */
@@ -73,6 +84,7 @@ export class PastFiles implements PastView {
     const { from, end } = rangeBelow("");
     for (let next = from; ; ) {
       const page = this.#page.all({ ...this.#key, from: next, end, seq }).map(toFile);
+      this.#refuseMoved(seq);
       if (page.length > 0) yield page;
       if (page.length < PAGE_FILES) return;
       next = after((page.at(-1) as BookFile).path);
@@ -98,7 +110,14 @@ export class PastFiles implements PastView {
   }
 
   hasDirectory(path: string, seq: Seq): boolean {
-    return this.#first.get({ ...this.#key, ...rangeBelow(path), seq }) !== undefined;
+    const first = this.#first.get({ ...this.#key, ...rangeBelow(path), seq });
+    this.#refuseMoved(seq);
+    return first !== undefined;
+  }
+
+  /** After what was read, which is as the table was before rows were moved, or all of it after. */
+  #refuseMoved(seq: Seq): void {
+    refuseMoved(this.#database, this.#key.book, seq);
   }
 }
 

@@ -7,6 +7,8 @@ import { PfsError } from "../../schema/errors.ts";
 import type { BookId, Seq } from "../../schema/ids.ts";
 import { parseReference, type Reference } from "../../schema/reference.ts";
 import { positionsOfManifests } from "../manifest.ts";
+import { MovedRows } from "../retention/moved-rows.ts";
+import { refuseMoved } from "../retention/refuse-moved.ts";
 
 interface Head {
   readonly seq: Seq;
@@ -22,7 +24,8 @@ interface Candidate {
 /**
  * The position that a reference means: a state of the book that never changes any more. Position 0 is the empty book.
  * @param nowMs what ages are counted from: milliseconds since 1970
- * @throws PfsError NOT_FOUND: there is no such state; USAGE: it means several, or is no reference
+ * @throws PfsError NOT_FOUND: there is no such state; USAGE: it means several, or is no reference; UNAVAILABLE: its rows are in
+ * segments only
  */
 export function resolveReference(database: Database, bookId: BookId, text: string, nowMs = Date.now()): Seq {
   const reference = parseReference(text);
@@ -38,6 +41,7 @@ export function resolveReference(database: Database, bookId: BookId, text: strin
       hint: "Write more digits of the hash, or name the position.",
     });
   }
+  refuseMoved(database, bookId, first.seq);
   return first.seq;
 }
 
@@ -84,7 +88,9 @@ export function lastRowUntil(database: Database, time: string): Seq | undefined 
       low = row.seq + 1;
     } else high = middle - 1;
   }
-  return found;
+  // The last one may be in a segment only.
+  const moved = MovedRows.of(database).lastUntil(time, found ?? (0 as Seq));
+  return moved === 0 ? undefined : moved;
 }
 
 function rowAt(database: Database, seq: Seq): Head | undefined {

@@ -1,9 +1,9 @@
 /**
- * Owns blobs in a directory that several processes may share: `blobs/ab/HASH`, and copies of them in `books/`. Must never
- * change a blob that is there.
+ * Owns blobs in a directory that several processes may share: `blobs/ab/HASH`, copies of them in `books/`, and
+ * segments of logs in `log/`. Must never change a blob that is there.
  */
 import { createReadStream } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type BlobHash, isBlobHash } from "../../schema/ids.ts";
 import { parseTreePath } from "../../schema/paths.ts";
@@ -12,13 +12,14 @@ import { asDirectoryError, missingRemote, whyUnwritable } from "./directory-erro
 import { DirectoryFiles, unlessGone } from "./directory-files.ts";
 import { pagesOf } from "./pages.ts";
 import { PublishedDirectory } from "./published-directory.ts";
-import type {
-  BlobSource,
-  FoundFile,
-  ListedBlob,
-  PublishedFile,
-  PutOutcome,
-  RemoteBlobs,
+import {
+  type BlobSource,
+  type FoundFile,
+  type ListedBlob,
+  type PublishedFile,
+  type PutOutcome,
+  type RemoteBlobs,
+  SEGMENT_MAX_BYTES,
 } from "./remote-blobs.ts";
 import { RemoteError } from "./remote-error.ts";
 import type { RemoteProbe } from "./remote-probe.ts";
@@ -26,6 +27,7 @@ import { verified } from "./verified.ts";
 
 const BLOBS = "blobs";
 const BOOKS = "books";
+const SEGMENTS = "log";
 
 interface Opened {
   readonly files: DirectoryFiles;
@@ -136,6 +138,43 @@ export class DirectoryBlobs implements RemoteBlobs {
 
   async *listPublished(prefix: string, after?: string): AsyncGenerator<readonly FoundFile[]> {
     yield* this.#guardPages(({ published }) => published.walk(prefix, after));
+  }
+
+  async putSegment(name: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    parseTreePath(name);
+    await this.#guard(async ({ files }) => {
+      signal?.throwIfAborted();
+      let directory = join(this.#directory, SEGMENTS);
+      await files.ensureDirectory(directory);
+      for (const each of name.split("/").slice(0, -1)) {
+        directory = join(directory, each);
+        await files.ensureDirectory(directory);
+      }
+      await files.withTemporary(
+        async (handle) => await handle.writeFile(bytes),
+        async (temporary) => await files.nameOver(temporary, join(this.#directory, SEGMENTS, name)),
+      );
+    });
+  }
+
+  async getSegment(name: string, signal?: AbortSignal): Promise<Uint8Array> {
+    parseTreePath(name);
+    return await this.#guard(async () => {
+      signal?.throwIfAborted();
+      const path = join(this.#directory, SEGMENTS, name);
+      const found = await stat(path).catch(unlessGone);
+      if (found !== undefined && found.size > SEGMENT_MAX_BYTES)
+        throw new RemoteError("CORRUPT", `${path} is no segment of a log: it is too long.`, {
+          isRetryable: false,
+        });
+      const bytes = found === undefined ? undefined : await readFile(path).catch(unlessGone);
+      if (bytes !== undefined) return bytes;
+      // Unreachable is not deleted.
+      await stat(this.#blobs);
+      throw new RemoteError("NOT_FOUND", `${this.#directory} has no segment ${name} of a log.`, {
+        isRetryable: false,
+      });
+    });
   }
 
   async close(): Promise<void> {}

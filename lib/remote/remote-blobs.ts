@@ -1,6 +1,6 @@
 /**
- * Owns what shared blobs are, as an interface: bytes named by their hash, and the copies of them under the names of a book's
- * files that are published for readers without pfs. Must never know what a journal is.
+ * Owns what shared blobs are, as an interface: bytes named by their hash, the copies of them under the names of a book's
+ * files that are published for readers without pfs, and old pieces of stores' logs. Must never know what a journal is.
  */
 import type { BlobHash } from "../../schema/ids.ts";
 import type { Operations } from "./operations.ts";
@@ -38,6 +38,9 @@ export interface FoundFile {
   readonly name: string;
   readonly sizeBytes: number;
 }
+
+/** No segment has more bytes: what does is not read. */
+export const SEGMENT_MAX_BYTES = 16 * 1024 * 1024;
 
 /** Of `put`: whether bytes were sent. */
 export type PutOutcome = "stored" | "present";
@@ -92,6 +95,18 @@ export interface RemoteBlobs {
   abortUploads(beforeMs: number, isDry: boolean, signal?: AbortSignal): Promise<number | undefined>;
   /** Reads a little and tries whether it may be written, leaving nothing. @throws RemoteError */
   probe(signal?: AbortSignal): Promise<RemoteProbe>;
+  /**
+   * Stores a segment of a store's log, up to some megabytes. It is no blob: nobody collects it. Its name has the hash of its
+   * bytes in it, so that what is there under that name may be written over.
+   * @param name below the remote's `log/`: `my-book/STORE/00000001-HASH`
+   * @throws RemoteError UNAVAILABLE; FULL
+   */
+  putSegment(name: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /**
+   * The bytes under such a name; whoever reads them checks them.
+   * @throws RemoteError UNAVAILABLE; NOT_FOUND: there are none; CORRUPT: more than {@link SEGMENT_MAX_BYTES}
+   */
+  getSegment(name: string, signal?: AbortSignal): Promise<Uint8Array>;
   /** Ends what it keeps open; nothing is asked afterwards. */
   close(): Promise<void>;
 }
@@ -117,5 +132,7 @@ export const blobOperations: Operations<RemoteBlobs> = {
   },
   abortUploads: { type: "answer", signalAt: 2, isSlow: true },
   probe: { type: "answer", signalAt: 0 },
+  putSegment: { type: "answer", signalAt: 2, isSlow: true },
+  getSegment: { type: "answer", signalAt: 1, isSlow: true },
   close: { type: "own" },
 };

@@ -1,6 +1,6 @@
 /**
- * Owns blobs in an S3 bucket: `PREFIX/blobs/ab/HASH`, and server-side copies of them in `PREFIX/books/`. Made for Cloudflare
- * R2, and so asks for nothing that only AWS has. Must never try again: with-retry.ts does.
+ * Owns blobs in an S3 bucket: `PREFIX/blobs/ab/HASH`, server-side copies of them in `PREFIX/books/`, and segments of logs
+ * in `PREFIX/log/`. Made for Cloudflare R2, and so asks for nothing that only AWS has. Must never try again: with-retry.ts does.
  */
 import type { Readable } from "node:stream";
 import {
@@ -18,13 +18,14 @@ import { parseTreePath } from "../../schema/paths.ts";
 import type { S3Location } from "./blobs-location.ts";
 import { contentTypeOf } from "./content-type.ts";
 import { digestParts } from "./part-digests.ts";
-import type {
-  BlobSource,
-  FoundFile,
-  ListedBlob,
-  PublishedFile,
-  PutOutcome,
-  RemoteBlobs,
+import {
+  type BlobSource,
+  type FoundFile,
+  type ListedBlob,
+  type PublishedFile,
+  type PutOutcome,
+  type RemoteBlobs,
+  SEGMENT_MAX_BYTES,
 } from "./remote-blobs.ts";
 import { RemoteError } from "./remote-error.ts";
 import type { RemoteProbe } from "./remote-probe.ts";
@@ -57,6 +58,7 @@ export class S3Blobs implements RemoteBlobs {
   readonly #uploads: S3Uploads;
   readonly #blobs: string;
   readonly #books: string;
+  readonly #segments: string;
   readonly #pageItems: number;
   readonly #partBytes: number;
   #clearing: Promise<void> | undefined;
@@ -68,6 +70,7 @@ export class S3Blobs implements RemoteBlobs {
     this.#uploads = new S3Uploads(this.#connection, notes, partBytes);
     this.#blobs = `${location.prefix}blobs/`;
     this.#books = `${location.prefix}books/`;
+    this.#segments = `${location.prefix}log/`;
     this.#pageItems = pageItems;
     this.#partBytes = partBytes;
   }
@@ -215,6 +218,46 @@ export class S3Blobs implements RemoteBlobs {
     );
     const refuses = await this.#uploads.whyRefused(`${this.#blobs}probe`, signal);
     return { refuses, clockAheadMs: this.#connection.clockAheadMs };
+  }
+
+  async putSegment(name: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const command = new PutObjectCommand({
+      Bucket: this.#connection.bucket,
+      Key: this.#segments + parseTreePath(name),
+      Body: bytes,
+      ContentLength: bytes.byteLength,
+      ContentType: "application/zstd",
+    });
+    await this.#connection.send(command, signal);
+  }
+
+  async getSegment(name: string, signal?: AbortSignal): Promise<Uint8Array> {
+    const { bucket } = this.#connection;
+    const command = new GetObjectCommand({ Bucket: bucket, Key: this.#segments + parseTreePath(name) });
+    try {
+      const { Body: body } = await this.#connection.sendRaw(command, signal);
+      const pieces: Uint8Array[] = [];
+      let sizeBytes = 0;
+      for await (const piece of (body ?? []) as AsyncIterable<Uint8Array>) {
+        sizeBytes += piece.byteLength;
+        if (sizeBytes > SEGMENT_MAX_BYTES)
+          throw new RemoteError(
+            "CORRUPT",
+            `${this.#connection.name} has no segment ${name}: it is too long.`,
+            {
+              isRetryable: false,
+            },
+          );
+        pieces.push(piece);
+      }
+      return Buffer.concat(pieces);
+    } catch (error) {
+      if (error instanceof RemoteError) throw error;
+      if (s3Answer(error)?.code !== "NoSuchKey") throw this.#connection.explain(error, signal);
+      throw new RemoteError("NOT_FOUND", `${this.#connection.name} has no segment ${name} of a log.`, {
+        isRetryable: false,
+      });
+    }
   }
 
   async close(): Promise<void> {

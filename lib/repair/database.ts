@@ -8,7 +8,14 @@ import { expectedSchema, readSchema, type SchemaRow } from "../verify/database.t
 import type { Tell } from "./mended.ts";
 
 /** What nothing but a backup can bring back: an empty one would say that nothing ever happened, or that there is no book. */
-const IRREPLACEABLE: ReadonlySet<string> = new Set(["audit_log", "book"]);
+const IRREPLACEABLE: ReadonlySet<string> = new Set([
+  "audit_log",
+  "book",
+  "log_segment",
+  "log_horizon",
+  "moved_version",
+  "moved_path",
+]);
 
 /** Tables and triggers; indices whose rows may be against their rule come last, by {@link repairIndices}. */
 export function repairDatabase(store: Store, tell: Tell): void {

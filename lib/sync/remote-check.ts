@@ -7,6 +7,7 @@ import type { Pace } from "../pace.ts";
 import type { StoreReader } from "../reader.ts";
 import type { RemoteBlobs } from "../remote/remote-blobs.ts";
 import type { RemoteLog } from "../remote/remote-log.ts";
+import type { Segment } from "../retention/segment.ts";
 import type { Check } from "../verify/check.ts";
 import type { BadVersion, SharedHistory } from "./shared-history.ts";
 
@@ -15,7 +16,7 @@ export interface RemoteCheckParts {
   /** What this store is known by. */
   readonly storeId: string;
   readonly log: Pick<RemoteLog, "snapshot" | "rowsAfter" | "readClaim">;
-  readonly blobs: Pick<RemoteBlobs, "list" | "get" | "listPublished" | "findPublished">;
+  readonly blobs: Pick<RemoteBlobs, "list" | "get" | "listPublished" | "findPublished" | "getSegment">;
   /** From beside the owner. */
   readonly reader: StoreReader;
   readonly pageRows?: number;
@@ -38,6 +39,8 @@ export interface RehashSlice {
 export interface RemoteDamage {
   /** Bytes that are missing, or are others. */
   readonly blobs: BadVersion[];
+  /** Of this store's log, which are missing there or damaged. */
+  readonly segments: Segment[];
   /** Names below `books/` that do not hold what the log says. */
   readonly names: Set<string>;
   /** Whether the log can be believed: what it does not name may only go if so. */

@@ -5,18 +5,21 @@
 import { PfsError } from "../../schema/errors.ts";
 import type { RemoteBlobs } from "../remote/remote-blobs.ts";
 import { verified } from "../remote/verified.ts";
+import { MovedRows } from "../retention/moved-rows.ts";
+import { openSegment, type Segment } from "../retention/segment.ts";
 import type { Finding } from "../verify.ts";
 import { blobSource } from "./blob-source.ts";
+import { segmentName } from "./move-book.ts";
 import { isOfOneFile, type PublishParts, publishNames } from "./publish.ts";
 import type { RemoteCheckParts } from "./remote-check.ts";
 import type { BadVersion } from "./shared-history.ts";
 import { type RemoteVerifyOptions, verifyRemote } from "./verify-remote.ts";
 
 export type RemoteRepairParts = RemoteCheckParts &
-  PublishParts & { readonly blobs: Pick<RemoteBlobs, "delete"> };
+  PublishParts & { readonly blobs: Pick<RemoteBlobs, "delete" | "putSegment"> };
 
 export interface RemoteRepaired {
-  /** What was mended: hashes that were sent, names that were published or taken away. */
+  /** What was mended: hashes of bytes and segments that were sent, names that were published or taken away. */
   readonly sent: readonly string[];
   readonly published: readonly string[];
   /** What is wrong afterwards. */
@@ -34,6 +37,7 @@ export async function repairRemote(
   const { findings, damage } = await verifyRemote(parts, options);
   const sent: string[] = [];
   for (const bad of damage.blobs) if (await send(parts, bad)) sent.push(bad.hash);
+  for (const segment of damage.segments) if (await sendSegment(parts, segment)) sent.push(segment.sha256);
   const published = damage.isLogSound ? [...damage.names] : [];
   if (published.length > 0) await publishAgain(parts, published);
   if (sent.length === 0 && published.length === 0) return { sent, published, left: findings };
@@ -55,6 +59,24 @@ async function send(parts: RemoteRepairParts, { hash, path, storedBytes }: BadVe
     if (isOfOneFile(error)) return false;
     throw error;
   }
+}
+
+/** @returns false where this store has not got it as it was */
+async function sendSegment(
+  { blobs, reader, storeId, signal }: RemoteRepairParts,
+  segment: Segment,
+): Promise<boolean> {
+  const moved = MovedRows.of(reader.database);
+  let bytes: Uint8Array;
+  try {
+    bytes = moved.bytesOf(segment);
+    openSegment(segment, bytes);
+  } catch (error) {
+    if (error instanceof PfsError && error.code === "CORRUPT") return false;
+    throw error;
+  }
+  await blobs.putSegment(segmentName(segment, storeId), bytes, signal);
+  return true;
 }
 
 async function publishAgain(parts: RemoteRepairParts, names: readonly string[]): Promise<void> {

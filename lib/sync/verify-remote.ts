@@ -1,5 +1,6 @@
 /**
- * Owns checking what a remote has of a book: its log, the bytes that rows name, the published copies. Must never change
+ * Owns checking what a remote has of a book: its log, the bytes that rows name, the segments of this store's log, the
+ * published copies. Must never change
  * anything; others may push meanwhile.
  */
 import { PfsError } from "../../schema/errors.ts";
@@ -9,6 +10,7 @@ import type { Finding, VerifyProgress } from "../verify.ts";
 import { checkPublished } from "./check-published.ts";
 import { checkRemoteBlobs } from "./check-remote-blobs.ts";
 import { checkRemoteLog } from "./check-remote-log.ts";
+import { checkSegments } from "./check-segments.ts";
 import type { RehashSlice, RemoteCheckParts, RemoteDamage } from "./remote-check.ts";
 import { SharedHistory } from "./shared-history.ts";
 
@@ -34,7 +36,7 @@ export async function verifyRemote(
   { rehash = false, onProgress, onFinding }: RemoteVerifyOptions = {},
 ): Promise<RemoteVerified> {
   const check = new Check(parts.reader, parts.reader, onProgress, onFinding);
-  const damage: RemoteDamage = { blobs: [], names: new Set(), isLogSound: true };
+  const damage: RemoteDamage = { blobs: [], segments: [], names: new Set(), isLogSound: true };
   const history = new SharedHistory();
   try {
     const { pulledSeq } = new SharedRows(parts.reader.database, parts.bookId).position() ?? { pulledSeq: 0 };
@@ -43,6 +45,7 @@ export async function verifyRemote(
     const each = { parts, history, check, damage, headSeq: headSeq ?? 0, pulledSeq };
     if (headSeq !== undefined) await checkRemoteLog(each);
     const rehashedTo = await checkRemoteBlobs(each, rehash);
+    await checkSegments(each);
     // Of a log that is damaged nobody knows what should be published.
     if (damage.isLogSound) await checkPublished(each);
     check.end();

@@ -93,7 +93,14 @@ function findOwner(check: Check, blobHash: string): { text: string; path: string
   const old = database
     .prepare("SELECT path, book_id, seq FROM audit_log WHERE new_hash = ? ORDER BY seq DESC LIMIT 1")
     .get(blobHash) as { path: string; book_id: string; seq: number } | undefined;
-  if (old === undefined) return { text: `blob ${blobHash.slice(0, 12)}, which no file has,`, path: blobHash };
+  if (old === undefined) {
+    const moved = database
+      .prepare("SELECT book_id FROM moved_version WHERE sha256 = unhex(?) LIMIT 1")
+      .pluck()
+      .get(blobHash) as string | undefined;
+    const whose = moved === undefined ? "which no file has" : `an old version in ${moved}`;
+    return { text: `blob ${blobHash.slice(0, 12)}, ${whose},`, path: blobHash };
+  }
   return { text: `an old version of ${old.path} (${old.book_id}, row ${old.seq})`, path: old.path };
 }
 
@@ -115,6 +122,22 @@ function checkVersions(check: Check): void {
       hint: "The file itself is not concerned; restore the store from a backup if you need that version.",
     });
   }
+  const moved = database.prepare<[], { hash: string; book_id: string }>(
+    `SELECT lower(hex(sha256)) AS hash, book_id FROM moved_version m
+     WHERE NOT EXISTS (SELECT 1 FROM blob b WHERE b.sha256 = lower(hex(m.sha256)))
+     AND NOT EXISTS (SELECT 1 FROM remote_blob r WHERE r.sha256 = lower(hex(m.sha256)))
+     AND lower(hex(m.sha256)) NOT IN (SELECT new_hash FROM audit_log WHERE new_hash IS NOT NULL)
+     AND lower(hex(m.sha256)) NOT IN (SELECT sha256 FROM file_journal)`,
+  );
+  for (const { hash, book_id } of moved.iterate()) {
+    check.report({
+      rule: "R2",
+      severity: "error",
+      subject: hash,
+      message: `The bytes of an old version of a file of ${book_id} are not in the store: there is no blob ${hash}.`,
+      hint: "The file itself is not concerned; restore the store from a backup if you need that version.",
+    });
+  }
   const refused = database.prepare<[], { conflict_id: number; path: string; mine: string }>(
     `SELECT conflict_id, path, mine FROM conflict WHERE ended IS NULL
      AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.sha256 = mine)
@@ -131,6 +154,7 @@ function checkVersions(check: Check): void {
   }
   const unnamed = database.prepare<[], { sha256: string }>(
     `SELECT sha256 FROM blob WHERE sha256 NOT IN (SELECT new_hash FROM audit_log WHERE new_hash IS NOT NULL)
+     AND sha256 NOT IN (SELECT lower(hex(sha256)) FROM moved_version)
      AND sha256 NOT IN (SELECT sha256 FROM file_journal) AND sha256 NOT IN (SELECT mine FROM conflict)`,
   );
   for (const row of unnamed.iterate())

@@ -2,26 +2,29 @@
  * Owns checking the log file by file: that each row begins where the one before ended (R6), that a file keeps its identity
  * (I1), and that the journal is what the log ends with. Must never look at the chain over all rows.
  */
-
+import type { Database, Statement } from "better-sqlite3";
 import { BASE } from "../../schema/ids.ts";
 import type { LogOperation, LogRow } from "../../schema/log-row.ts";
 import { type Check, countRows } from "./check.ts";
+import { WholeLog } from "./whole-log.ts";
 
-type HistoryRow = Pick<
-  LogRow,
-  | "seq"
-  | "book_id"
-  | "path"
-  | "user_id"
-  | "operation"
-  | "status"
-  | "prev_hash"
-  | "new_hash"
-  | "file_id"
-  | "size"
-  | "mode"
-  | "mtime"
->;
+const COLUMN_NAMES = [
+  "seq",
+  "book_id",
+  "path",
+  "user_id",
+  "operation",
+  "status",
+  "prev_hash",
+  "new_hash",
+  "file_id",
+  "size",
+  "mode",
+  "mtime",
+] as const;
+const COLUMNS = COLUMN_NAMES.join(", ");
+
+type HistoryRow = Pick<LogRow, (typeof COLUMN_NAMES)[number]>;
 
 /** What the log says of a path so far. */
 interface State {
@@ -50,9 +53,12 @@ const LOOK = "Look at `pfs log` of that path, and compare the store with a backu
 
 export async function checkFileHistories(check: Check): Promise<void> {
   check.begin("histories", countRows(check.snapshot, "audit_log"));
-  const rows = check.snapshot.database.prepare<[], HistoryRow>(
-    `SELECT seq, book_id, path, user_id, operation, status, prev_hash, new_hash, file_id, size, mode, mtime
-     FROM audit_log ORDER BY book_id, path, user_id, seq`,
+  const { database } = check.snapshot;
+  const log = new WholeLog(check.snapshot);
+  const hasMoved = putMovedRows(database, log);
+  const moved = hasMoved ? `UNION ALL SELECT ${COLUMNS} FROM temp.moved_row` : "";
+  const rows = database.prepare<[], HistoryRow>(
+    `SELECT ${COLUMNS} FROM audit_log ${moved} ORDER BY book_id, path, user_id, seq`,
   );
   const compare = journalComparer(check);
   let state: State | undefined;
@@ -73,16 +79,32 @@ export async function checkFileHistories(check: Check): Promise<void> {
         mtime: null,
       };
     }
-    checkRow(check, row, state);
+    checkRow(check, row, state, log.hidesBetween(state.seq, row.seq, row.book_id));
     advance(state, row);
   }
   if (state !== undefined) compare(state);
   checkUnlogged(check);
 }
 
-function checkRow(check: Check, row: HistoryRow, state: State): void {
+/** Rows that are in segments only, where SQLite sorts them among the others, in a table of this connection. @returns whether there are any */
+function putMovedRows(database: Database, log: WholeLog): boolean {
+  let insert: Statement<unknown[]> | undefined;
+  for (const row of log.movedRows()) {
+    if (insert === undefined) {
+      database.exec(`DROP TABLE IF EXISTS temp.moved_row; CREATE TEMP TABLE moved_row (${COLUMNS})`);
+      insert = database.prepare(
+        `INSERT INTO temp.moved_row (${COLUMNS}) VALUES (${COLUMN_NAMES.map(() => "?")})`,
+      );
+    }
+    insert.run(COLUMN_NAMES.map((name) => row[name]));
+  }
+  return insert !== undefined;
+}
+
+/** @param isAfterHidden rows of the path may lie before it that cannot be read */
+function checkRow(check: Check, row: HistoryRow, state: State, isAfterHidden: boolean): void {
   const at = `Row ${row.seq} of the log`;
-  if (row.prev_hash !== state.sha256) {
+  if (row.prev_hash !== state.sha256 && !isAfterHidden) {
     const before =
       state.seq === 0
         ? "there is no row of that path before"
@@ -91,7 +113,12 @@ function checkRow(check: Check, row: HistoryRow, state: State): void {
   }
   if (row.status === "refused" && row.prev_hash !== row.new_hash)
     report(check, "R6", row, `${at} was refused, and yet changes ${label(row)}.`);
-  if (row.status === "ok" && keepsIdentity.has(row.operation) && row.file_id !== state.file_id)
+  if (
+    row.status === "ok" &&
+    keepsIdentity.has(row.operation) &&
+    row.file_id !== state.file_id &&
+    !isAfterHidden
+  )
     report(
       check,
       "I1",

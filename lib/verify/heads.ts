@@ -50,7 +50,14 @@ function checkOwn(check: Check): void {
 function checkHead(check: Check, { head, source }: KeptHead, hint: string): void {
   const { seq, entry_hash, time } = head;
   const present = check.snapshot.head();
-  const found = entryHashAt(check.snapshot.database, seq);
+  let found: string | undefined;
+  try {
+    found = entryHashAt(check.snapshot.database, seq);
+  } catch (error) {
+    // Of the segment that its row is in it has been said that it is damaged.
+    if (error instanceof PfsError && error.code === "CORRUPT") return;
+    throw error;
+  }
   if (found === entry_hash) return;
   const report = (subject: string, message: string): void =>
     check.report({ rule: "R6", severity: "error", subject, message, hint });

@@ -1,11 +1,12 @@
 /**
- * Owns checking the log as a whole: that no row was changed, removed or put in after it was written (R6), and that each has
- * an agent who answers for it (R7). Must never look at the journal.
+ * Owns checking the log as a whole: that no row was changed, removed or put in after it was written (R6), be it in the table or
+ * in a segment, and that each has an agent who answers for it (R7). Must never look at the journal.
  */
 import { parseAgentName } from "../../schema/ids.ts";
 import { canonicalJson, entryHash, GENESIS_HASH, type LogRow } from "../../schema/log-row.ts";
 import { type Check, countRows } from "./check.ts";
 import { explainBroken } from "./tampering.ts";
+import { WholeLog } from "./whole-log.ts";
 
 const TAMPERED =
   "Compare it with a backup of the store: the log is only ever appended to, so both must agree there.";
@@ -33,28 +34,35 @@ const textFields = [
 
 export async function checkLogChain(check: Check): Promise<void> {
   check.begin("log", countRows(check.snapshot, "audit_log"));
-  const chain = new Chain(check);
-  const rows = check.snapshot.database.prepare<[], LogRow>("SELECT * FROM audit_log ORDER BY seq");
-  for (const row of rows.iterate()) {
+  const log = new WholeLog(check.snapshot);
+  const chain = new Chain(check, log);
+  for (const row of log.rows()) {
     if (check.tick()) await check.breathe();
     chain.add(row);
   }
   chain.report();
+  for (const { segment, message, hint } of log.unread)
+    check.report({ rule: "R6", severity: "error", subject: `row ${segment.firstSeq}`, message, hint });
 }
 
 /** The rows one after the other. What is broken is told at the end, as asking about it takes other statements. */
 class Chain {
   readonly #check: Check;
+  readonly #log: WholeLog;
   readonly #broken: { readonly row: LogRow; readonly before: Place }[] = [];
   #previous: Place = { seq: 0, entry_hash: GENESIS_HASH, timestamp: "" };
 
-  constructor(check: Check) {
+  constructor(check: Check, log: WholeLog) {
     this.#check = check;
+    this.#log = log;
   }
 
   add(row: LogRow): void {
     const before = this.#previous;
-    const isBroken = row.seq !== before.seq + 1 || !isChained(row, before.entry_hash);
+    const isNext = row.seq === before.seq + 1;
+    // What a row behind such a gap builds on is in a segment that cannot be read, of which it is said.
+    const isHidden = row.seq > before.seq + 1 && this.#log.hidesBetween(before.seq, row.seq);
+    const isBroken = !isHidden && !(isNext && isChained(row, before.entry_hash));
     if (isBroken && this.#broken.length <= MAX_BROKEN) this.#broken.push({ row, before });
     checkAgent(this.#check, row);
     this.#previous = row;

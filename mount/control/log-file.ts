@@ -58,14 +58,11 @@ export class LogFile implements ControlFile {
   #sizeOf(range: LogRange): number | undefined {
     const measured = this.#measured;
     for (let page = 0; page < MEASURED_PAGES; page++) {
-      const rows = this.#source.pages.page(range, measured.seq);
+      const { rows, upTo } = this.#source.pages.page(range, measured.seq);
       for (const row of rows) measured.sizeBytes += Buffer.byteLength(logLine(row));
-      measured.seq = rows.at(-1)?.seq ?? measured.seq;
-      if (rows.length < PAGE_ROWS) {
-        // Rows of other books, if any, need not be passed over again.
-        measured.seq = range.untilSeq;
-        return measured.sizeBytes;
-      }
+      // Rows of other books, if any, need not be passed over again.
+      measured.seq = upTo;
+      if (upTo >= range.untilSeq) return measured.sizeBytes;
     }
     return undefined;
   }
@@ -78,11 +75,10 @@ export class LogFile implements ControlFile {
 
 /** The lines of a range after a position, page by page. */
 function* linesOf(pages: LogPages, range: LogRange, afterSeq: number): Generator<string[], void> {
-  for (let last = afterSeq; ; ) {
-    const rows = pages.page(range, last);
+  for (let last = afterSeq; last < range.untilSeq; ) {
+    const { rows, upTo } = pages.page(range, last);
     if (rows.length > 0) yield rows.map(logLine);
-    if (rows.length < PAGE_ROWS) return;
-    last = (rows.at(-1) as LogRow).seq;
+    last = upTo;
   }
 }
 

@@ -179,6 +179,7 @@ test("status, ls, log and verify with --json have the fields that scripts rely o
         "http",
         "mounts",
         "pid",
+        "retention",
         "seq",
         "started_at",
         "store",

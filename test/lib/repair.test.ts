@@ -130,6 +130,12 @@ test("database: dropped triggers are made again, those of others removed", () =>
         "audit_log_no_delete",
         "audit_log_no_replace",
         "audit_log_no_update",
+        "log_horizon_moved",
+        "log_horizon_no_delete",
+        "log_horizon_recorded",
+        "log_segment_follows",
+        "log_segment_no_delete",
+        "log_segment_no_update",
         "mine",
       ]);
       await assertMended(repaired, store);

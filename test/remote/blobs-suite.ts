@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PutOutcome, RemoteBlobs } from "../../lib/remote/remote-blobs.ts";
+import { type PutOutcome, type RemoteBlobs, SEGMENT_MAX_BYTES } from "../../lib/remote/remote-blobs.ts";
 import { RemoteError } from "../../lib/remote/remote-error.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { bytesOf, collect, hashOf, sourceOf } from "./sources.ts";
@@ -237,6 +237,20 @@ export function testBlobs(
     assert.equal((await blobs.findPublished("my-book/a"))?.hash, sourceOf("file again").hash);
   });
 
+  it("R6: a segment of a log is there as it was put, and again over other bytes; it is no blob and not published", async (blobs) => {
+    const name = `my-book/${"5".repeat(32)}/00000001-${"a".repeat(64)}`;
+    await assert.rejects(blobs.getSegment(name), isRemoteError("NOT_FOUND"));
+    const bytes = bytesOf(100_000);
+    await blobs.putSegment(name, bytes);
+    assert.ok(Buffer.from(await blobs.getSegment(name)).equals(bytes));
+    await blobs.putSegment(name, bytes.subarray(0, 10));
+    assert.ok(Buffer.from(await blobs.getSegment(name)).equals(bytes.subarray(0, 10)));
+    await blobs.putSegment(name, new Uint8Array(SEGMENT_MAX_BYTES + 1));
+    await assert.rejects(blobs.getSegment(name), isRemoteError("CORRUPT"));
+    assert.deepEqual(await Array.fromAsync(blobs.list()), []);
+    assert.deepEqual(await namesIn(blobs, ""), []);
+  });
+
   it("R1: a name that leads elsewhere is refused", async (blobs) => {
     const source = sourceOf("text");
     await blobs.put(source);
@@ -247,6 +261,8 @@ export function testBlobs(
     for (const name of ["../blobs/x", "/etc/x", "my-book/../../x", "my-book//x", ""]) {
       await assert.rejects(blobs.publish({ name, hash: source.hash, sizeBytes: 4 }), isInvalid, name);
       await assert.rejects(blobs.findPublished(name), isInvalid, name);
+      await assert.rejects(blobs.putSegment(name, new Uint8Array(1)), isInvalid, name);
+      await assert.rejects(blobs.getSegment(name), isInvalid, name);
     }
   });
 

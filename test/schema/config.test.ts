@@ -27,6 +27,7 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
       http: "9130",
       cache_limit: 20_000_000_000,
       check_interval: "12h",
+      retention: "30d",
       books: [{ book: "my-book", schema: "docusaurus" }],
       mounts: [
         { book: "my-book", directory: "/srv/book" },
@@ -41,6 +42,7 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
     http: { host: "127.0.0.1", port: 9130 },
     cacheLimitBytes: 20_000_000_000,
     checkIntervalMs: 43_200_000,
+    retention: 30 * 86_400_000,
   });
   assert.deepEqual([remotes, access], [[], undefined]);
   assert.deepEqual(books, [{ bookId: "my-book", profileJson: "docusaurus" }]);
@@ -62,6 +64,7 @@ test("a configuration holds a store, an agent, an HTTP address, books and mounts
     http: undefined,
     cacheLimitBytes: undefined,
     checkIntervalMs: undefined,
+    retention: undefined,
     books: [],
     mounts: [],
     remotes: [],
@@ -147,6 +150,7 @@ test("what is wrong in a configuration is said with the key, what it is and what
       'agent is not valid: "system" is not an agent: every change needs one who answers for it.',
     ],
     [{ cache_limit: "10 GB" }, "cache_limit must be a number of bytes, without quotes."],
+    [{ retention: "90" }, 'retention is not valid: "90" is no time for which rows of the log stay.'],
     [{ cache_limit: -1 }, "cache_limit must be a number of bytes, without quotes."],
     [{ cache_limit: 0.5 }, "cache_limit must be a number of bytes, without quotes."],
     ...["12", "0h", "h", "2y", "400d", "-1h", "on"].map((given): [unknown, string] => [
