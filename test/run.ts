@@ -11,6 +11,8 @@ import { runTestFiles } from "./runner/test-run.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LONG_TESTS = "test/long/**/*.test.ts";
+/** Begun first, so that the others run beside it. */
+const LONGEST = "test/long/soak.test.ts";
 const TIMEOUT_MS = 600_000;
 const LONG_TIMEOUT_MS = 30 * 60_000;
 const HELP = `Usage: npm test -- [PATTERN…]      all tests, or those whose path contains a pattern
@@ -71,7 +73,8 @@ function finish(outcomes: readonly Outcome[]): number {
 }
 
 function listTestFiles(long: boolean): string[] {
-  return globSync(long ? LONG_TESTS : "test/**/*.test.ts", { exclude: long ? [] : [LONG_TESTS] }).sort();
+  const files = globSync(long ? LONG_TESTS : "test/**/*.test.ts", { exclude: long ? [] : [LONG_TESTS] }).sort();
+  return [...files.filter((path) => path === LONGEST), ...files.filter((path) => path !== LONGEST)];
 }
 
 function timeoutOf({ long, timeout }: { long?: boolean | undefined; timeout?: string | undefined }): number {

@@ -201,7 +201,7 @@ async function soakIn(
     for (const { child } of workers) child.kill("SIGKILL");
     await Promise.all(workers.map(({ output }) => output));
     daemon.kill("SIGKILL");
-    for (const directory of Object.values(mounts)) await execute("umount", ["-l", directory]);
+    for (const directory of [...Object.values(mounts), siteMount]) await execute("umount", ["-l", directory]);
   }
 }
 
