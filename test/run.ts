@@ -73,7 +73,9 @@ function finish(outcomes: readonly Outcome[]): number {
 }
 
 function listTestFiles(long: boolean): string[] {
-  const files = globSync(long ? LONG_TESTS : "test/**/*.test.ts", { exclude: long ? [] : [LONG_TESTS] }).sort();
+  const files = globSync(long ? LONG_TESTS : "test/**/*.test.ts", {
+    exclude: long ? [] : [LONG_TESTS],
+  }).sort();
   return [...files.filter((path) => path === LONGEST), ...files.filter((path) => path !== LONGEST)];
 }
 
