@@ -54,8 +54,7 @@ export class RemoteFetcher implements BlobFetcher {
     try {
       const remote = await blobsOf(bookId);
       const get: RemoteBlobs["get"] = (...args) => limit?.watch(remote.get(...args)) ?? remote.get(...args);
-      const blobs = { get, has: remote.has, put: remote.put };
-      return await fetchBlobs({ reader, owner, blobs, signal: limit?.signal ?? signal }, hashes);
+      return await fetchBlobs({ reader, owner, blobs: { get }, signal: limit?.signal ?? signal }, hashes);
     } catch (error) {
       return new Map(hashes.map((hash) => [hash, error]));
     } finally {

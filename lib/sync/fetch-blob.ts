@@ -8,9 +8,14 @@ import type { SyncParts } from "./sync-parts.ts";
 /** What is damaged on its way comes right another time; what is damaged there does not. */
 const TRIES = 3;
 
+/** Where it comes from, and beside which store it is staged. */
+export interface FetchSource extends Pick<SyncParts, "reader" | "signal"> {
+  readonly blobs: Pick<SyncParts["blobs"], "get">;
+}
+
 /** @throws PfsError NOT_FOUND, CORRUPT: the bytes that came are others, each time; UNAVAILABLE, FULL */
 export async function fetchBlob(
-  { blobs, reader, signal }: Pick<SyncParts, "blobs" | "reader" | "signal">,
+  { blobs, reader, signal }: FetchSource,
   hash: BlobHash,
 ): Promise<StagedBytes> {
   for (let tries = 0; tries < TRIES; tries++) {

@@ -7,11 +7,10 @@ import type { BlobHash } from "../../schema/ids.ts";
 import { runBounded } from "../run-bounded.ts";
 import { discardStaged, type StagedBytes } from "../staging.ts";
 import { passStep } from "../step.ts";
-import { fetchBlob } from "./fetch-blob.ts";
+import { type FetchSource, fetchBlob } from "./fetch-blob.ts";
 import type { SyncOwner } from "./sync-owner.ts";
-import type { SyncParts } from "./sync-parts.ts";
 
-export interface FetchParts extends Pick<SyncParts, "reader" | "blobs" | "signal"> {
+export interface FetchParts extends FetchSource {
   readonly owner: Pick<SyncOwner, "storeBlobs">;
 }
 
