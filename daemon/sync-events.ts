@@ -76,14 +76,19 @@ export async function* prefetchEvents(
   }
 }
 
-/** Yields progress and at last a summary. @throws as clone */
+/** Yields progress and at last a summary. @param onDone told also where nobody listens any more @throws as clone */
 export async function* cloneEvents(
   owner: StoreOwner,
   request: RemoteRequest,
+  onDone: () => void = () => undefined,
 ): AsyncGenerator<CloneEvent, void> {
   let files = 0;
-  const work = clone(owner, request, (count) => {
+  const cloning = clone(owner, request, (count) => {
     files = count;
+  });
+  const work = cloning.then((summary) => {
+    onDone();
+    return summary;
   });
   for await (const outcome of untilDone(work)) {
     if (outcome === undefined) yield { type: "progress", files };

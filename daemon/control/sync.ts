@@ -89,10 +89,8 @@ export function syncRoutes(daemon: Daemon): Route[] {
         'Brings a shared book: {"book": "my-book", "log": "postgres://…", "blobs": "s3://…"}; answers progress and a summary, one a line.',
       async *handle({ body }): AsyncGenerator<CloneEvent, void> {
         const { book, log: logUrl, blobs: blobsUrl } = check(cloneBody, body);
-        for await (const event of cloneEvents(daemon.owner, { bookId: book, urls: { logUrl, blobsUrl } })) {
-          if (event.type === "done") daemon.syncer.book(book);
-          yield event;
-        }
+        const request = { bookId: book, urls: { logUrl, blobsUrl } };
+        yield* cloneEvents(daemon.owner, request, () => daemon.syncer.book(book));
       },
     },
   ];

@@ -1,20 +1,30 @@
 // On a terminal clone, pull, sync and prefetch show how far they are, with a daemon and without, and nothing of it stays; in a
-// pipe they show nothing.
+// pipe they show nothing. Who looks away ends nothing.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
+import type { DaemonStatus } from "../../daemon/daemon.ts";
+import { openSocketAddress } from "../../daemon/store-socket.ts";
 import { shellWord } from "../../schema/shell-word.ts";
-import { execute, PFS, type Place, withPlace } from "./harness.ts";
+import { eventually, execute, PFS, type Place, withPlace } from "./harness.ts";
 
 /** So many that what is asked takes longer than is waited before anything is shown. */
 const FILES = 3000;
 
+const FAST_CLOCK = `--import=${new URL("./clock-rate.ts", import.meta.url).href}`;
+
 /** What a terminal is sent. */
 async function inTerminal({ env }: Place, ...words: string[]): Promise<string> {
   const typed = [process.execPath, PFS, ...words].map(shellWord).join(" ");
-  const { code, stdout } = await execute("script", ["-qec", typed, "/dev/null"], { ...env, TERM: "xterm" });
+  const { code, stdout } = await execute("script", ["-qec", typed, "/dev/null"], {
+    ...env,
+    TERM: "xterm",
+    NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} ${FAST_CLOCK}`,
+  });
   assert.equal(code, 0, stdout);
   return stdout;
 }
@@ -61,6 +71,40 @@ test("clone, pull, sync and prefetch show how far they are on a terminal, and no
           },
           { env: { PFS_AGENT_ID: "carol" } },
         );
+      },
+      { env: { PFS_AGENT_ID: "bob" } },
+    ),
+  ));
+
+test("a clone that nobody waits for any more is finished by the daemon, which syncs the book from then on", () =>
+  withPlace((a) =>
+    withPlace(
+      async (b) => {
+        const source = join(a.top, "source");
+        const remote = `file://${join(a.top, "remote")}`;
+        makeFiles(source, "one");
+        await a.pfs("import", "my-book", source, "--schema", "any");
+        await a.pfs("remote", "add", "my-book", remote);
+        await a.pfs("push", "my-book");
+        await b.pfs("init", "other", "--schema", "any");
+        await b.pfs("mount", "other", b.dir);
+        const address = openSocketAddress(b.store);
+        const asked = request({ socketPath: address.path, method: "POST", path: "/clone", agent: false });
+        asked.end(JSON.stringify({ book: "my-book", log: remote, blobs: remote }));
+        const [response] = (await once(asked, "response")) as [IncomingMessage];
+        const [first] = (await once(response, "data")) as [Buffer];
+        assert.match(
+          first.toString(),
+          /"type":"progress"/,
+          "it had been over before anybody could look away",
+        );
+        response.destroy();
+        address.close();
+        await eventually("the daemon syncs it", async () => {
+          const { sync } = JSON.parse(await b.pfs("status", "--json")) as DaemonStatus;
+          return sync.some(({ book }) => book === "my-book");
+        });
+        assert.equal((await b.pfs("ls", "my-book")).trim().split("\n").length, FILES);
       },
       { env: { PFS_AGENT_ID: "bob" } },
     ),
