@@ -218,13 +218,20 @@ export class DesyncChecks {
 
   #begin(part: Part): void {
     this.#notBeforeMs.delete(part);
-    this.#running = this.#run(part).finally(() => {
-      this.#running = this.#round = undefined;
-      this.schedule();
-    });
+    this.#running = this.#run(part)
+      .catch((error: unknown) => this.#noteProblem(part, error))
+      .finally(() => {
+        this.#running = this.#round = undefined;
+        this.schedule();
+      });
   }
 
-  /** Never fails. */
+  #noteProblem(part: Part, error: unknown): void {
+    this.#problems.set(part, error instanceof Error ? error.message : String(error));
+    this.#notBeforeMs.set(part, Date.now() + Math.min(RETRY_MS, this.#options.intervalMs() ?? RETRY_MS));
+  }
+
+  /** @throws what its thread met, or why there can be none */
   async #run(part: Part): Promise<void> {
     const before = this.#notes.of(part);
     const { round } = before;
@@ -244,10 +251,7 @@ export class DesyncChecks {
       }
       if (!current.isAbandoned) throw new Error("Its thread has ended.");
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      if (current.isAbandoned) return;
-      this.#problems.set(part, message);
-      this.#notBeforeMs.set(part, Date.now() + Math.min(RETRY_MS, this.#options.intervalMs() ?? RETRY_MS));
+      if (!current.isAbandoned) throw error;
     } finally {
       await worker.terminate();
     }
@@ -369,6 +373,5 @@ function partsOf(reader: StoreReader): [Part, ...Part[]] {
 }
 
 function of({ book, kind }: Pick<CountedDifference, "book" | "kind">): string {
-  const what = { remote_log: "remote log", remote_bytes: "remote bytes" }[kind as string] ?? kind;
-  return `${book === undefined ? "" : `${book}, `}${what}: `;
+  return `${book === undefined ? "" : `${book}, `}${kind.replace("_", " ")}: `;
 }

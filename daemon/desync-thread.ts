@@ -4,7 +4,7 @@
  */
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
-import { type Difference, type DifferenceKind, ofRemote } from "../lib/desync/difference.ts";
+import { type Difference, type DifferenceKind, isUnreadable, ofRemote } from "../lib/desync/difference.ts";
 import { type StorePosition, StoreRound } from "../lib/desync/store-round.ts";
 import { HeadSigner } from "../lib/head-signer.ts";
 import { Pace, type PaceLimits } from "../lib/pace.ts";
@@ -80,9 +80,8 @@ async function checkStore(reader: StoreReader, from: StorePosition): Promise<voi
       await pace.spend({ rows, bytes });
     }
   } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (typeof code !== "string" || !code.startsWith("SQLITE_")) throw error;
-    const message = `The database cannot be read: ${(error as Error).message}.`;
+    if (!isUnreadable(error)) throw error;
+    const message = `The database cannot be read: ${error.message}.`;
     tell({ type: "found", difference: { book: undefined, kind: kindOf(at), message } });
   }
   tell({ type: "over" });

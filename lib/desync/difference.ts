@@ -37,6 +37,15 @@ export function mending({ book, kind }: Pick<Difference, "book" | "kind">): stri
   }
 }
 
+/** Others were at work, or the machine had no room: that says nothing of the database. */
+const SAYS_NOTHING = /^SQLITE_(BUSY|LOCKED|CANTOPEN|FULL|INTERRUPT|NOMEM|IOERR_NOMEM)/;
+
+/** Whether an error is SQLite's about the database itself, which is damaged then. */
+export function isUnreadable(error: unknown): error is Error {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && code.startsWith("SQLITE_") && !SAYS_NOTHING.test(code);
+}
+
 /** What a finding of a remote's verification is; undefined: it is nothing that must be mended. */
 export function ofRemote(book: BookId, { rule, severity, message }: Finding): Difference | undefined {
   if (severity !== "error") return undefined;

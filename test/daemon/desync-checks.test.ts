@@ -1,4 +1,5 @@
-// When the check in the background begins, of a store of which nothing is wrong: not while there is other work, unless it was asked for.
+// When the check in the background begins, of a store of which nothing is wrong: not while there is other work, unless it was asked for;
+// and again where it could not.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -33,6 +34,35 @@ test("a check that is due waits while a book is pushed or pulled; one that was a
       assert.equal(store().checked_at, first);
       isBusy = false;
       await eventually("it is done at last", () => store().checked_at !== first);
+    } finally {
+      await checks.close();
+    }
+  }));
+
+test("a check whose thread cannot be started is a problem, no failure of the daemon, and is tried again", () =>
+  withStore("any", async ({ reader }) => {
+    let canStart = true;
+    const checks = new DesyncChecks({
+      reader: {
+        // What a thread is started with is asked for at each start.
+        get directory(): string {
+          if (canStart) return reader.directory;
+          throw new Error("There are too many threads.");
+        },
+        database: reader.database,
+      } as typeof reader,
+      intervalMs: () => 50,
+      isBusy: () => false,
+      onDifference: assert.fail,
+      onFault: assert.fail,
+    });
+    const store = (): CheckedPart => checks.status().parts[0] as CheckedPart;
+    try {
+      canStart = false;
+      checks.schedule();
+      await eventually("it is told", () => store().problem === "There are too many threads.");
+      canStart = true;
+      await eventually("it is done", () => store().checked_at !== null && store().problem === null);
     } finally {
       await checks.close();
     }

@@ -2,9 +2,12 @@
 // the same from whichever page another process goes on.
 
 import assert from "node:assert/strict";
-import { chmodSync, rmSync, truncateSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import type { Difference } from "../../lib/desync/difference.ts";
+import Sqlite from "better-sqlite3";
+import { type Difference, isUnreadable } from "../../lib/desync/difference.ts";
 import { ROUND_START, type StorePosition, StoreRound } from "../../lib/desync/store-round.ts";
 import { Pace } from "../../lib/pace.ts";
 import { parseBlobHash } from "../../schema/ids.ts";
@@ -129,4 +132,29 @@ test("Pace: so many rows and bytes a second, and as long a rest as the work took
   while (performance.now() - busyMs < 50);
   await busy.spend({ rows: 1 });
   assert.ok(performance.now() - busyMs >= 99, `${performance.now() - busyMs}`);
+});
+
+test("R2: a database that is no database is unreadable; one that another process holds, or a bug of ours, says nothing of it", () => {
+  const directory = mkdtempSync(join(tmpdir(), "pfs-test-"));
+  const failureOf = (file: string): unknown => {
+    const database = new Sqlite(join(directory, file), { timeout: 0 });
+    try {
+      return database.prepare("SELECT * FROM sqlite_schema").all();
+    } catch (error) {
+      return error;
+    } finally {
+      database.close();
+    }
+  };
+  const owner = new Sqlite(join(directory, "held.db"));
+  try {
+    writeFileSync(join(directory, "noise.db"), Buffer.alloc(4096, "noise"));
+    owner.exec("CREATE TABLE t (x); BEGIN EXCLUSIVE");
+    const [noise, held] = [failureOf("noise.db"), failureOf("held.db")] as { code?: string }[];
+    assert.deepEqual([noise?.code, held?.code], ["SQLITE_NOTADB", "SQLITE_BUSY"]);
+    assert.deepEqual([noise, held, new TypeError("of ours")].map(isUnreadable), [true, false, false]);
+  } finally {
+    owner.close();
+    rmSync(directory, { recursive: true });
+  }
 });
