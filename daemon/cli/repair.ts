@@ -41,11 +41,11 @@ export function addRepair(program: Command, contextOf: ContextOf): void {
           hint: "End it first with `pfs stop`, and keep a copy of the store.",
         });
       const { mended, left } = await repairStore(context.storeDirectory);
-      noteRepaired(context.storeDirectory, left);
       for (const each of mended) {
         output.put({ outcome: "mended", ...each });
         output.say(`mended ${each.rule} ${each.subject}: ${each.message}`);
       }
+      noteRepaired(context.storeDirectory, left);
       showLeft(context, mended.length, left, "The store");
     });
 }
@@ -59,7 +59,6 @@ async function mendRemote(context: Context, book: string, rehash: boolean): Prom
   const { sent, published, left } = await withRemoteOf(context, book, (parts) =>
     repairRemote(parts, { rehash }),
   );
-  await noteRemoteRepaired(context, book);
   const mended = [
     ...sent.map((subject) => ({ rule: "R2", subject, message: "Its bytes were sent again." })),
     ...published.map((subject) => ({
@@ -72,6 +71,7 @@ async function mendRemote(context: Context, book: string, rehash: boolean): Prom
     context.output.put({ outcome: "mended", ...each });
     context.output.say(`mended ${each.rule} ${each.subject}: ${each.message}`);
   }
+  await noteRemoteRepaired(context, book);
   showLeft(context, mended.length, left, `What the remote has of ${book}`);
 }
 
