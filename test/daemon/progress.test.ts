@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { DaemonStatus } from "../../daemon/daemon.ts";
+import type { DaemonStatus } from "../../daemon/daemon-status.ts";
 import { openSocketAddress } from "../../daemon/store-socket.ts";
 import { shellWord } from "../../schema/shell-word.ts";
 import { eventually, execute, PFS, type Place, withPlace } from "./harness.ts";
