@@ -45,11 +45,13 @@ export const UNCHECKED: PartNotes = { differences: [] };
 
 /** Parts by name; a book cannot be called `store:`. */
 const STORE_KEY = "store:";
+/** The last that a Date can tell. */
+const LAST_TIME_MS = 8.64e15;
 
 const shape = lazily((z) => {
   const layerPath = z.strictObject({ book_id: z.string(), path: z.string(), user_id: z.string() });
   const position = z.union([
-    z.strictObject({ step: z.literal("log"), seq: z.number().int(), entryHash: z.string() }),
+    z.strictObject({ step: z.literal("log"), seq: z.number().int().nonnegative(), entryHash: z.string() }),
     z.strictObject({ step: z.enum(["paths", "journal"]), after: layerPath }),
     z.strictObject({ step: z.literal("bytes"), after: z.string() }),
   ]);
@@ -64,7 +66,7 @@ const shape = lazily((z) => {
   return z.record(
     z.string(),
     z.strictObject({
-      checkedMs: z.number().optional(),
+      checkedMs: z.number().int().nonnegative().max(LAST_TIME_MS).optional(),
       differences,
       round: z.strictObject({ position, differences }).optional(),
       rehashAfter: z.string().optional(),

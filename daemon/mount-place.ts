@@ -1,10 +1,10 @@
 /** Owns the kinds of directories that a book is mounted on: this process's own, and another Unix user's, which root or the mounter mounts on. */
 import { resolve } from "node:path";
-import { attachFuseNative } from "../mount/fuse-native/attach.ts";
+import { FuseNativeBridge } from "../mount/fuse-native/attach.ts";
 import { type Guest, GuestPlace } from "../mount/kernel/guest-place.ts";
 import { mountPointOf } from "../mount/kernel/mount-table.ts";
 import { mounterAttach, mounterDetach, mounterSocket } from "../mount/kernel/mounter.ts";
-import { type MountOptions, mountDirectory, unmountDirectory } from "../mount/kernel/mounting.ts";
+import { clearStale, type MountOptions, mountDirectory, unmountDirectory } from "../mount/kernel/mounting.ts";
 import type { Transport } from "../schema/mount-options.ts";
 
 export interface Connection {
@@ -21,7 +21,11 @@ export interface MountPlace {
   mount(options: MountOptions, transport: Transport): Promise<Connection>;
   /** @throws an error with EBUSY as its code or its cause's when it is in use */
   unmount(options: { readonly lazy: boolean }): Promise<void>;
-  /** To be called when nothing is mounted there any more. */
+  /** Ends the process that serves the mount, where that is not this one, however it hangs: what is left of the mount is dead then. @returns whether there was one */
+  cutOff(): boolean;
+  /** Takes away what such a process has left, if it has ended by itself. @returns whether it had @throws PfsError MOUNT_FAILED */
+  clearDead(): Promise<boolean>;
+  /** To be called once, when nothing is mounted there any more. */
   close(): void;
 }
 
@@ -37,6 +41,8 @@ export async function openPlace(asked: string, guest: Guest | undefined): Promis
     isOpenToUs: false,
     mount: async (options) => ({ fd: place.mount(options), directory }),
     unmount: (options) => place.unmount(options),
+    cutOff: () => false,
+    clearDead: async () => false,
     close: () => place.close(),
   };
 }
@@ -44,13 +50,16 @@ export async function openPlace(asked: string, guest: Guest | undefined): Promis
 class OwnPlace implements MountPlace {
   readonly isOpenToUs = true;
   directory: string;
+  #bridge: FuseNativeBridge | undefined;
 
   constructor(directory: string) {
     this.directory = directory;
   }
 
   async mount(options: MountOptions, transport: Transport): Promise<Connection> {
-    const attach = transport === "fuse-native" ? attachFuseNative : undefined;
+    const bridge = transport === "fuse-native" ? new FuseNativeBridge() : undefined;
+    this.#bridge = bridge;
+    const attach = bridge?.attach.bind(bridge);
     const fd = await mountDirectory(this.directory, options, attach);
     this.directory = await mountPointOf(this.directory);
     return { fd, directory: this.directory };
@@ -60,7 +69,18 @@ class OwnPlace implements MountPlace {
     return unmountDirectory(this.directory, options);
   }
 
-  close(): void {}
+  cutOff(): boolean {
+    this.#bridge?.end();
+    return this.#bridge !== undefined;
+  }
+
+  async clearDead(): Promise<boolean> {
+    return this.#bridge !== undefined && clearStale(this.directory);
+  }
+
+  close(): void {
+    this.cutOff();
+  }
 }
 
 /** Another Unix user's, which may be closed to this process: the mounter sees to it that it is that user's. */
@@ -90,6 +110,14 @@ class MounterPlace implements MountPlace {
       lazy,
       ...(mountId === undefined ? {} : { mountId }),
     });
+  }
+
+  cutOff(): boolean {
+    return false;
+  }
+
+  async clearDead(): Promise<boolean> {
+    return false;
   }
 
   close(): void {}

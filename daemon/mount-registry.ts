@@ -142,14 +142,30 @@ export class MountRegistry {
     mounted.place.close();
     mounted.ended.resolve();
     this.#options.onUnmounted(mounted.description);
+    // In turn: what is mounted there next must not be taken for what was left.
+    await this.#inTurn(() => this.#clearDead(mounted));
   }
 
   /** Forgets the mounts that are left, which end with the mount thread and the process. */
   async abandon(): Promise<void> {
     const left = [...this.#mounts.values()];
     this.#mounts.clear();
+    for (const { place } of left) place.cutOff();
     await Promise.all(left.map(({ notifier }) => notifier.close()));
     for (const { description } of left) this.#options.onUnmounted(description);
+  }
+
+  /** Never fails. */
+  async #clearDead({ place, description: { directory } }: Mounted): Promise<void> {
+    try {
+      if (await place.clearDead())
+        this.#options.onFault(
+          "mount",
+          `The process that served ${directory} has ended: it is unmounted. What was open there and not closed is as if closed.`,
+        );
+    } catch (error) {
+      this.#options.onFault("unmount", (error as Error).message);
+    }
   }
 
   get #thread(): MountHost {
@@ -259,15 +275,18 @@ export class MountRegistry {
   }
 
   /** After it was unmounted. @throws PfsError MOUNT_FAILED: it goes on elsewhere */
-  async #requireEnd({ ended, description }: Mounted, { lazy }: { readonly lazy: boolean }): Promise<void> {
-    if (
-      lazy ||
-      (await withTimeout(
+  async #requireEnd(
+    { ended, description, place }: Mounted,
+    { lazy }: { readonly lazy: boolean },
+  ): Promise<void> {
+    const endsInTime = (): Promise<true | undefined> =>
+      withTimeout(
         ended.promise.then(() => true),
         END_TIMEOUT_MS,
-      )) === true
-    )
-      return;
+      );
+    if (lazy || (await endsInTime())) return;
+    // Another process that serves it may hang.
+    if (place.cutOff() && (await endsInTime())) return;
     const { directory } = description;
     const message = `${directory} is unmounted here and goes on elsewhere: a container or service with mounts of its own has a copy of it.`;
     const hint = `It ends with that; \`grep -lF ${shellWord(directory)} /proc/[0-9]*/mountinfo\` names its processes.`;

@@ -75,7 +75,6 @@ export function addMount(program: Command, contextOf: ContextOf): void {
         const context = contextOf(command);
         const optionText = [...o, ...(transport === undefined ? [] : [`transport=${transport}`])].join(",");
         const options = parseMountOptions(optionText);
-        if (options.transport === "fuse-native") warn(NO_IDENTITY);
         const bookId = parseBookId(book);
         const place = { bookId, directory: resolve(dir), options, optionText };
         if (socket) return mountAsGuest(context, place, resolve(socket));
@@ -95,6 +94,7 @@ async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   const daemon = running ?? (await startInBackground(context.storeDirectory));
   try {
     await tellMount(context, await askToMount(daemon, wanted));
+    tellTransport(wanted);
   } catch (error) {
     if (running === undefined) await endUnused(daemon);
     throw error;
@@ -119,6 +119,10 @@ async function tellMount(context: Context, mount: MountDescription): Promise<voi
   );
   if (!isOpen) context.output.say("Only the daemon's Unix user gets in; -o allow_other lets others in, too.");
   context.output.put(mount);
+}
+
+function tellTransport({ options }: Wanted): void {
+  if (options.transport === "fuse-native") warn(NO_IDENTITY);
 }
 
 /** A mount of another Unix user's daemon is closed to us, be we root, unless it lets others in. @throws Node's system error */
@@ -157,7 +161,8 @@ async function endUnused(daemon: DaemonClient): Promise<void> {
   if (mounts.length === 0) for await (const _event of daemon.stream("POST", "/stop"));
 }
 
-async function mountHere(context: Context, { bookId, directory, agent, options }: Wanted): Promise<void> {
+async function mountHere(context: Context, wanted: Wanted): Promise<void> {
+  const { bookId, directory, agent, options } = wanted;
   const running = await context.daemon();
   if (running !== undefined) {
     const { pid } = await statusOf(running);
@@ -175,6 +180,7 @@ async function mountHere(context: Context, { bookId, directory, agent, options }
     reporter: makeTerminalReporter(context.output),
     onListening: async (daemon) => {
       await daemon.mount({ ...options, bookId, directory, agent });
+      tellTransport(wanted);
     },
   });
 }

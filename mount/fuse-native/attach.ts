@@ -1,11 +1,12 @@
 /**
- * Mounting through the package fuse-native, in a process of its own (`bridge-process.ts`). Owns that process's start and what
- * goes wrong with it. The descriptor that comes of it speaks the kernel's protocol, as /dev/fuse does.
+ * Mounting through the package fuse-native, in a process of its own (`bridge-process.ts`). Owns that process's start and
+ * end, and what goes wrong with it. The descriptor that comes of it speaks the kernel's protocol, as /dev/fuse does.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { extname } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { closeFd, setNonBlocking } from "../../lib/libc.ts";
 import { createSocketPair } from "../../lib/libc-sockets.ts";
 import { PfsError } from "../../schema/errors.ts";
@@ -16,15 +17,34 @@ import type { BridgeStart } from "./bridge-start.ts";
 const PACKAGE = "fuse-native";
 const PROCESS = new URL(`./bridge-process${extname(import.meta.url)}`, import.meta.url).pathname;
 const READY = "ready";
+/** How long its process may take to mount, which is a program that has to be started. */
+const PATIENCE_MS = 60_000;
 
-/**
- * Mounts on exactly this directory.
- * @returns the connection's descriptor (not blocking), for a Device
- * @throws PfsError MOUNT_FAILED
- */
-export async function attachFuseNative(mountPoint: string, options: MountOptions): Promise<number> {
-  const { fsname, readOnly } = options;
-  const start: BridgeStart = { mountPoint, fsname, readOnly };
+export class FuseNativeBridge {
+  #process: ChildProcess | undefined;
+
+  /**
+   * Mounts on exactly this directory. To be called once.
+   * @returns the connection's descriptor (not blocking), for a Device
+   * @throws PfsError MOUNT_FAILED
+   */
+  async attach(mountPoint: string, options: MountOptions): Promise<number> {
+    const { fd, bridge } = await start(mountPoint, options);
+    this.#process = bridge;
+    return fd;
+  }
+
+  /** It ends by itself with the mount or with this process, but not while it is stopped or hangs: the mount would go on and answer nothing. */
+  end(): void {
+    this.#process?.kill("SIGKILL");
+  }
+}
+
+async function start(
+  mountPoint: string,
+  { fsname, readOnly }: MountOptions,
+): Promise<{ readonly fd: number; readonly bridge: ChildProcess }> {
+  const words: BridgeStart = { mountPoint, fsname, readOnly };
   if (mounterSocket() !== undefined) {
     throw new PfsError(
       "MOUNT_FAILED",
@@ -36,8 +56,9 @@ export async function attachFuseNative(mountPoint: string, options: MountOptions
   }
   requirePackage(mountPoint);
   const [ours, theirs] = createSocketPair("seqpacket");
+  let bridge: ChildProcess | undefined;
   try {
-    const bridge = spawn(process.execPath, [PROCESS, JSON.stringify(start)], {
+    bridge = spawn(process.execPath, [PROCESS, JSON.stringify(words)], {
       stdio: ["ignore", "pipe", "pipe", theirs],
     });
     const said = await firstWords(bridge);
@@ -46,8 +67,9 @@ export async function attachFuseNative(mountPoint: string, options: MountOptions
     }
     letGo(bridge);
     setNonBlocking(ours);
-    return ours;
+    return { fd: ours, bridge };
   } catch (error) {
+    bridge?.kill("SIGKILL");
     closeFd(ours);
     throw error;
   } finally {
@@ -81,7 +103,14 @@ async function firstWords(bridge: ChildProcess): Promise<string> {
   const line = once(createInterface({ input: stdout }), "line").then(([said]) => String(said));
   const failure = once(bridge, "error").then(([error]) => (error as Error).message);
   const end = once(bridge, "close").then(([code]) => complaint || `its process ended with ${code}`);
-  return (await Promise.race([line, failure, end])).replace(/\.$/, "");
+  const limit = new AbortController();
+  const silence = sleep(PATIENCE_MS, `it has not answered for ${PATIENCE_MS / 1000} seconds`, limit);
+  try {
+    return (await Promise.race([line, failure, end, silence])).replace(/\.$/, "");
+  } finally {
+    limit.abort();
+    silence.catch(() => {});
+  }
 }
 
 /** It ends with the mount; until then it must not keep this process from ending. What it complains of is told. */

@@ -1,7 +1,9 @@
 // When the check in the background begins, of a store of which nothing is wrong: not while there is other work, unless it was asked for;
-// and again where it could not.
+// and again where it could not; and what a damaged memory of earlier checks does to it: nothing.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { type CheckedPart, DesyncChecks } from "../../daemon/desync-checks.ts";
 import { withStore } from "../lib/test-store.ts";
@@ -65,5 +67,41 @@ test("a check whose thread cannot be started is a problem, no failure of the dae
       await eventually("it is done", () => store().checked_at !== null && store().problem === null);
     } finally {
       await checks.close();
+    }
+  }));
+
+test("a checks.json that is damaged, or tells a time that no calendar has, is as none: status and check go on", () =>
+  withStore("any", async ({ reader }) => {
+    const store = (notes: object): string => JSON.stringify({ "store:": { differences: [], ...notes } });
+    const log = { step: "log", seq: -1, entryHash: "" };
+    const damaged = [
+      "",
+      "[",
+      "[]",
+      ...[1e300, -1, 0.5, "0"].map((checkedMs) => store({ checkedMs })),
+      store({ round: { position: log, differences: [] } }),
+      store({ rehashAfter: 1 }),
+    ];
+    for (const notes of damaged) {
+      writeFileSync(join(reader.directory, "checks.json"), notes);
+      const checks = new DesyncChecks({
+        reader,
+        intervalMs: () => undefined,
+        isBusy: () => false,
+        onDifference: assert.fail,
+        onFault: assert.fail,
+      });
+      const part = (): CheckedPart => checks.status().parts[0] as CheckedPart;
+      try {
+        assert.deepEqual(
+          [part().checked_at, part().problem, checks.families().length],
+          [null, null, 2],
+          notes,
+        );
+        checks.soon("store");
+        await eventually("it is checked", () => part().checked_at !== null);
+      } finally {
+        await checks.close();
+      }
     }
   }));

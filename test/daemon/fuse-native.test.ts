@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { mountState } from "../../mount/kernel/mount-table.ts";
@@ -56,8 +56,8 @@ test("transport fuse-native: saves are checked by the schema, logged and there o
     await pfs("verify");
   }));
 
-test("transport fuse-native: a daemon that is killed takes its process along, and one that loses it has a mount less; the next mount clears what is left", () =>
-  withPlace(async ({ pfs, dir, status }) => {
+test("transport fuse-native: a daemon that is killed takes its process along, and one that loses it has a mount less, and clears what is left of it", () =>
+  withPlace(async ({ pfs, store, dir, status }) => {
     await pfs("init", "my-book", "--schema", "any");
     await pfs("mount", "my-book", dir, ...NATIVE);
     await writeFile(join(dir, "a.md"), "kept\n");
@@ -67,10 +67,41 @@ test("transport fuse-native: a daemon that is killed takes its process along, an
     assert.equal(await mountState(dir), "stale");
     await pfs("mount", "my-book", dir, ...NATIVE);
     assert.equal(await readFile(join(dir, "a.md"), "utf8"), "kept\n");
+    const file = await open(join(dir, "b.md"), "w");
+    await file.write("not closed\n");
     process.kill(bridgeOf(dir), "SIGKILL");
+    await assert.rejects(file.close(), { code: /^(ENOTCONN|ECONNABORTED)$/ });
     await eventually("the mount is gone", async () => (await status()).mounts.length === 0);
+    await eventually("nothing is left of it", async () => (await mountState(dir)) === "none");
+    assert.match(readFileSync(join(store, "pfsd.log"), "utf8"), /The process that served .* has ended/);
     await pfs("mount", "my-book", dir);
     assert.equal(await readFile(join(dir, "a.md"), "utf8"), "kept\n");
+    assert.equal(await readFile(join(dir, "b.md"), "utf8"), "not closed\n");
+  }));
+
+test("transport fuse-native: while its process hangs other mounts are served, it can be unmounted, and the daemon ends", () =>
+  withPlace(async ({ pfs, dir, otherDir, status }) => {
+    await pfs("init", "my-book", "--schema", "any");
+    await pfs("mount", "my-book", dir, ...NATIVE);
+    await pfs("mount", "my-book", otherDir);
+    process.kill(bridgeOf(dir), "SIGSTOP");
+    await writeFile(join(otherDir, "a.md"), "served\n");
+    await pfs("umount", dir);
+    assert.deepEqual(
+      (await status()).mounts.map(({ directory }) => directory),
+      [otherDir],
+    );
+    await pfs("mount", "my-book", dir, ...NATIVE);
+    assert.equal(await readFile(join(dir, "a.md"), "utf8"), "served\n");
+    const bridge = bridgeOf(dir);
+    process.kill(bridge, "SIGSTOP");
+    // Asks the mount, too: the daemon has a thread that waits for it.
+    const daemon = (await status()).pid as number;
+    assert.match(await pfs("status"), /1 of 2 mounts do not answer/);
+    await pfs("stop");
+    await eventually("both processes have ended", () => !isAlive(daemon) && !isAlive(bridge));
+    assert.equal(await mountState(dir), "none");
+    await pfs("verify");
   }));
 
 test("transport fuse-native: what needs to know who asks is refused before anything is mounted", () =>

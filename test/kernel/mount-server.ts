@@ -6,7 +6,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { Doorbell } from "../../lib/doorbell.ts";
 import type { Errand } from "../../lib/errands.ts";
 import { runErrand } from "../../lib/run-errand.ts";
-import { attachFuseNative } from "../../mount/fuse-native/attach.ts";
+import { FuseNativeBridge } from "../../mount/fuse-native/attach.ts";
 import { mountDirectory, unmountDirectory } from "../../mount/kernel/mounting.ts";
 import { Notifier } from "../../mount/kernel/notifier.ts";
 import type { CheckMode, Transport } from "../../schema/mount-options.ts";
@@ -72,7 +72,8 @@ class Server {
   }
 
   async mount({ dir, readOnly, check, allowOther, transport }: MountOrder): Promise<void> {
-    const attach = transport === "fuse-native" ? attachFuseNative : undefined;
+    const bridge = transport === "fuse-native" ? new FuseNativeBridge() : undefined;
+    const attach = bridge?.attach.bind(bridge);
     const fd = await mountDirectory(dir, { readOnly, allowOther, fsname: "test" }, attach);
     const notifier = new Notifier({
       fd,
