@@ -2,7 +2,7 @@
  * Owns the asking side of the kernel's protocol, as the kernel is at the other end of /dev/fuse: writes requests to a socket
  * and finds the answers. Must never interpret what it carries. Notifications are dropped: who asks here keeps nothing.
  */
-import { read as readFile, writeSync } from "node:fs";
+import { read as readFile, write as writeFile } from "node:fs";
 import {
   INIT_FLAG,
   OPCODE,
@@ -46,6 +46,8 @@ export class ProtocolClient {
   readonly #options: ProtocolClientOptions;
   readonly #pending = new Map<number, Pending>();
   readonly #answer = Buffer.alloc(REQUEST_BUFFER_BYTES);
+  /** Requests that wait for room in the socket, in order; the first is being written. */
+  readonly #outgoing: Buffer[] = [];
   /** Counts as the kernel does, by twos: odd ones are interrupts. */
   #unique = 0;
 
@@ -89,8 +91,19 @@ export class ProtocolClient {
       { u32: 0 },
       { u32: 0 },
     ];
-    writeSync(this.#options.fd, Buffer.concat([...header.map(encode), body]));
+    if (this.#outgoing.push(Buffer.concat([...header.map(encode), body])) === 1) this.#write();
     return this.#unique;
+  }
+
+  /** Not at once: who waited here for room would take no answers, and the other side gives up one that finds none. */
+  #write(): void {
+    const [request] = this.#outgoing;
+    if (request === undefined) return;
+    writeFile(this.#options.fd, request, (error) => {
+      if (error !== null) return this.#options.onEnd();
+      this.#outgoing.shift();
+      this.#write();
+    });
   }
 
   #receive(): void {

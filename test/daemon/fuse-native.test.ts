@@ -2,10 +2,12 @@
 // nothing behind.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 import { mountState } from "../../mount/kernel/mount-table.ts";
 import { eventually, isAlive, LESSON, SAMPLE, withPlace } from "./harness.ts";
 
@@ -119,4 +121,18 @@ test("transport fuse-native: what needs to know who asks is refused before anyth
     const { stderr } = await run("mount", "my-book", dir, "--transport", "carrier-pigeon");
     assert.match(stderr, /transport needs kernel or fuse-native/);
     assert.equal(await mountState(dir), "none");
+  }));
+
+test("transport fuse-native: programs that read and write much at once are all answered", () =>
+  withPlace(async ({ pfs, dir }) => {
+    await pfs("init", "my-book", "--schema", "any");
+    await pfs("mount", "my-book", dir, "-o", "agent=ann", ...NATIVE);
+    const bytes = Buffer.alloc(16 * 1024 * 1024, "much of it\n");
+    const names = ["a", "b", "c", "d", "e", "f"].map((name) => join(dir, `${name}.md`));
+    for (const name of names) await writeFile(name, bytes);
+    const copies = names.map((name) => promisify(execFile)("cp", [name, `${name}.copy.md`]));
+    const reads = names.map((name) => promisify(execFile)("cmp", [name, name.replace("/a.md", "/b.md")]));
+    await Promise.all([...copies, ...reads]);
+    for (const name of names) assert.ok((await readFile(`${name}.copy.md`)).equals(bytes));
+    await pfs("umount", dir);
   }));
