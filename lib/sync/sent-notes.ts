@@ -2,7 +2,7 @@
  * Owns what is remembered of bytes that a push has sent before the rows that name them were there: after one that was cut off
  * the next asks for those, and sends only what the remote has not. Must never be believed: it may have collected them as garbage.
  */
-import { appendFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BlobHash, BookId } from "../../schema/ids.ts";
 
@@ -33,11 +33,22 @@ export class SentNotes {
     return [...this.#hashes] as BlobHash[];
   }
 
-  /** These need not be remembered any more. */
+  /** These need not be remembered any more. The others are, whenever the process is killed. */
   remove(hashes: readonly BlobHash[]): void {
-    const left = this.all().filter((hash) => !hashes.includes(hash));
-    this.clear();
-    for (const hash of left) this.add(hash);
+    for (const hash of hashes) this.#hashes.delete(hash);
+    if (this.#hashes.size === 0) {
+      rmSync(this.#file, { force: true });
+      return;
+    }
+    const temporary = `${this.#file}.tmp`;
+    writeFileSync(
+      temporary,
+      this.all()
+        .map((hash) => `${hash}\n`)
+        .join(""),
+      { mode: 0o600 },
+    );
+    renameSync(temporary, this.#file);
   }
 
   /** The rows are there: the store knows it from now on. */
