@@ -189,8 +189,14 @@ export class DesyncChecks {
     this.#save();
   }
 
+  /** Of a database that does not even say which books are shared the store is still to be checked: it is what differs. */
   #parts(): [Part, ...Part[]] {
-    return partsOf(this.#options.reader);
+    try {
+      return partsOf(this.#options.reader);
+    } catch (error) {
+      this.#options.onFault(`Which remotes there are cannot be read: ${(error as Error).message}`);
+      return ["store"];
+    }
   }
 
   #known(part: Part): CountedDifference[] {

@@ -2,7 +2,7 @@
 // and again where it could not; and what a damaged memory of earlier checks does to it: nothing.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type CheckedPart, DesyncChecks } from "../../daemon/desync-checks.ts";
@@ -103,5 +103,33 @@ test("a checks.json that is damaged, or tells a time that no calendar has, is as
       } finally {
         await checks.close();
       }
+    }
+  }));
+
+test("R2: of a database that does not say which books are shared the store is checked all the same", () =>
+  withStore("any", async ({ reader }) => {
+    const faults: string[] = [];
+    const checks = new DesyncChecks({
+      reader: {
+        directory: reader.directory,
+        get database(): never {
+          throw new Error("database disk image is malformed");
+        },
+      } as unknown as typeof reader,
+      intervalMs: () => 50,
+      isBusy: () => false,
+      onDifference: assert.fail,
+      onFault: (message) => faults.push(message),
+    });
+    try {
+      checks.schedule();
+      const notes = join(reader.directory, "checks.json");
+      await eventually(
+        "the store was checked",
+        () => existsSync(notes) && /"checkedMs"/.test(readFileSync(notes, "utf8")),
+      );
+      assert.match(faults[0] ?? "", /database disk image is malformed/);
+    } finally {
+      await checks.close();
     }
   }));
