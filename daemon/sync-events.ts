@@ -105,25 +105,30 @@ export async function* syncEvents(
   const waiting = kind === "push" ? sync.waiting() : { rows: 0, blobs: 0, bytes: 0 };
   const totals = { total_rows: waiting.rows, total_blobs: waiting.blobs, total_bytes: waiting.bytes };
   const done = { pulled_rows: 0, pushed_rows: 0, sent_blobs: 0, sent_bytes: 0 };
+  let total_pulled_rows = 0;
   const syncing = sync.run(kind, {
     signal,
     onStep: (step) => {
-      if (step.type === "pulled") done.pulled_rows += step.rows;
-      else if (step.type === "pushed") done.pushed_rows += step.rows;
+      if (step.type === "pulled") {
+        // How much there is costs a request of its own: asked only where there is something.
+        if (done.pulled_rows === 0) askHowMuch();
+        done.pulled_rows += step.rows;
+      } else if (step.type === "pushed") done.pushed_rows += step.rows;
       else {
         done.sent_blobs++;
         done.sent_bytes += step.bytes;
       }
     },
   });
-  let total_pulled_rows = 0;
-  // Whoever cannot be asked is told of by the sync itself.
-  sync.behind().then(
-    (rows) => {
-      total_pulled_rows = rows;
-    },
-    () => undefined,
-  );
+  const askHowMuch = (): void => {
+    // Whoever cannot be asked is told of by the sync itself.
+    sync.behind().then(
+      (rows) => {
+        total_pulled_rows = done.pulled_rows + rows;
+      },
+      () => undefined,
+    );
+  };
   const work = syncing.then(async (outcome) => ({
     ...outcome,
     copies: kind === "push" ? await sync.publish(signal) : NOT_PUBLISHED,

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { execute, withPlace } from "./harness.ts";
+import { eventually, execute, withPlace } from "./harness.ts";
 
 /** Whoever is writing a file keeps it from being reverted. */
 const UNSAVED = `
@@ -160,7 +160,11 @@ test("FR-019: rm and rm -r in .pfs/overlay bring back, at the base's path, what 
       ".pfs/overlay:\ne\n\nd:\na.md\n\ne:\nb.md\nown.md\nsub\n",
     );
     await shell("rm -r .pfs/overlay/e", dir);
-    assert.equal(await shell(`${view}; ls .pfs/overlay`, dir), "./d/a.md\n./d/b.md\n./d/sub/c.md\n");
+    // The kernel hears a moment later that what it has listed is gone.
+    await eventually("the base's files alone are there", async () => {
+      const { stdout } = await execute("bash", ["-c", `${view}; ls .pfs/overlay`], undefined, dir);
+      return stdout === "./d/a.md\n./d/b.md\n./d/sub/c.md\n";
+    });
     assert.match(await pfs("verify"), /sound \(0 warnings\)/);
   }));
 
