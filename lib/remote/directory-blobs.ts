@@ -2,14 +2,13 @@
  * Owns blobs in a directory that several processes may share: `blobs/ab/HASH`, copies of them in `books/`, and
  * segments of logs in `log/`. Must never change a blob that is there.
  */
-import { createReadStream } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type BlobHash, isBlobHash } from "../../schema/ids.ts";
 import { parseTreePath } from "../../schema/paths.ts";
 import { makeDirectories } from "../make-directories.ts";
-import { asDirectoryError, missingRemote, whyUnwritable } from "./directory-errors.ts";
-import { DirectoryFiles, unlessGone } from "./directory-files.ts";
+import { asDirectoryError, missingRemote, noFile, whyUnwritable } from "./directory-errors.ts";
+import { DirectoryFiles, readPlainFile, unlessGone } from "./directory-files.ts";
 import { pagesOf } from "./pages.ts";
 import { PublishedDirectory } from "./published-directory.ts";
 import {
@@ -76,12 +75,8 @@ export class DirectoryBlobs implements RemoteBlobs {
 
   async *get(hash: BlobHash, start = 0, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     await this.#guard(async () => signal?.throwIfAborted());
-    const stream = createReadStream(this.#pathOf(hash), {
-      start,
-      ...(signal === undefined ? {} : { signal }),
-    });
     try {
-      yield* stream as AsyncIterable<Buffer>;
+      yield* readPlainFile(this.#pathOf(hash), { start, signal });
     } catch (error) {
       signal?.throwIfAborted();
       throw await this.#explainMissing(hash, error);
@@ -167,8 +162,7 @@ export class DirectoryBlobs implements RemoteBlobs {
         throw new RemoteError("CORRUPT", `${path} is no segment of a log: it is too long.`, {
           isRetryable: false,
         });
-      const bytes = found === undefined ? undefined : await readFile(path).catch(unlessGone);
-      if (bytes !== undefined) return bytes;
+      if (found !== undefined) return await bytesOf(path);
       // Unreachable is not deleted.
       await stat(this.#blobs);
       throw new RemoteError("NOT_FOUND", `${this.#directory} has no segment ${name} of a log.`, {
@@ -185,7 +179,10 @@ export class DirectoryBlobs implements RemoteBlobs {
 
   /** Not there is a blob only while all the others are: unreachable is not deleted. */
   async #isThere(hash: BlobHash): Promise<boolean> {
-    if ((await stat(this.#pathOf(hash)).catch(unlessGone)) !== undefined) return true;
+    const path = this.#pathOf(hash);
+    const found = await stat(path).catch(unlessGone);
+    if (found !== undefined && !found.isFile()) throw noFile(path);
+    if (found !== undefined) return true;
     await stat(this.#blobs);
     return false;
   }
@@ -245,6 +242,12 @@ export class DirectoryBlobs implements RemoteBlobs {
       throw error;
     }
   }
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
+  const pieces: Buffer[] = [];
+  for await (const piece of readPlainFile(path)) pieces.push(piece);
+  return Buffer.concat(pieces);
 }
 
 async function openPresent(directory: string): Promise<Opened> {

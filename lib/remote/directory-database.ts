@@ -8,7 +8,7 @@ import Sqlite from "better-sqlite3";
 import { type ErrorCode, PfsError } from "../../schema/errors.ts";
 import { makeDirectories } from "../make-directories.ts";
 import { readMigrations } from "../migrations.ts";
-import { asDirectoryError, missingRemote, whyUnwritable } from "./directory-errors.ts";
+import { asDirectoryError, missingRemote, noFile, whyUnwritable } from "./directory-errors.ts";
 import { RemoteError } from "./remote-error.ts";
 import type { LogProbe } from "./remote-probe.ts";
 
@@ -33,6 +33,7 @@ export function openSharedDatabase(directory: string, isNew = false): Sqlite.Dat
   const file = databaseFile(directory);
   if (isNew) makeEmpty(directory, file);
   else if (!existsSync(file)) throw missingRemote(directory);
+  requireFile(file);
   const database = new Sqlite(file, { timeout: BUSY_MS });
   try {
     // Before anything is written.
@@ -55,6 +56,7 @@ export function openSharedDatabase(directory: string, isNew = false): Sqlite.Dat
 export function inspectSharedDatabase(directory: string): LogProbe {
   const file = databaseFile(directory);
   if (!existsSync(file)) throw missingRemote(directory);
+  requireFile(file);
   const refuses = whyUnwritable(directory) ?? whyUnwritable(file);
   const database = new Sqlite(file, { timeout: BUSY_MS, readonly: true });
   try {
@@ -80,6 +82,11 @@ function makeEmpty(directory: string, file: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** SQLite would wait for ever to open a pipe. */
+function requireFile(file: string): void {
+  if (!statSync(file).isFile()) throw noFile(file);
 }
 
 function refuseForeign(database: Sqlite.Database, file: string): void {

@@ -56,3 +56,11 @@ export function missingRemote(directory: string, cause?: unknown): RemoteError {
     cause,
   });
 }
+
+/** Something else has the name of a file. */
+export function noFile(path: string): RemoteError {
+  return new RemoteError("CORRUPT", `${path} is no file.`, {
+    hint: "Somebody else has put it there: take it away, and `pfs repair --remote` sends again what is missing.",
+    isRetryable: false,
+  });
+}

@@ -18,6 +18,7 @@ import {
   unlink,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { noFile } from "./directory-errors.ts";
 
 const TEMPORARY = "tmp";
 /** What a killed process has left is older. */
@@ -136,6 +137,25 @@ export class DirectoryFiles {
       // What this user may not remove harms nobody.
       await rm(path, { force: true }).catch(() => undefined);
     }
+  }
+}
+
+/**
+ * Reads a file from `start` on. Whoever can write the directory can put a pipe there, which nothing would ever come from.
+ * @throws RemoteError CORRUPT: it is no file; as open(2)
+ */
+export async function* readPlainFile(
+  path: string,
+  { start = 0, signal }: { readonly start?: number; readonly signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<Buffer> {
+  // A pipe is not waited for.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    if (!(await handle.stat()).isFile()) throw noFile(path);
+    const options = { start, autoClose: false, ...(signal === undefined ? {} : { signal }) };
+    yield* handle.createReadStream(options) as AsyncIterable<Buffer>;
+  } finally {
+    await handle.close();
   }
 }
 

@@ -3,11 +3,11 @@
  * whoever writes into one must not reach the blob. Must never follow a symbolic link, nor touch what is outside of it.
  */
 import { createHash } from "node:crypto";
-import { createReadStream, type Dirent } from "node:fs";
+import type { Dirent } from "node:fs";
 import { lstat, readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BlobHash } from "../../schema/ids.ts";
-import { type DirectoryFiles, unlessGone } from "./directory-files.ts";
+import { type DirectoryFiles, readPlainFile, unlessGone } from "./directory-files.ts";
 import type { FoundFile } from "./remote-blobs.ts";
 
 /** How often somebody else may take away a directory that was just made. */
@@ -64,7 +64,7 @@ export class PublishedDirectory {
     if (!found.isFile()) return { name, sizeBytes: found.size, hash: undefined };
     const digest = createHash("sha256");
     let sizeBytes = 0;
-    for await (const piece of createReadStream(path) as AsyncIterable<Buffer>) {
+    for await (const piece of readPlainFile(path)) {
       digest.update(piece);
       sizeBytes += piece.byteLength;
     }

@@ -1,6 +1,7 @@
 // Blobs in a shared directory: what every remote does, and what is particular to files.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -173,5 +174,26 @@ test("directory: what is no blob among them is not listed", async () => {
       [source.hash],
     );
     assert.ok(existsSync(blobPath(directory, source.hash)));
+  });
+});
+
+test("directory: what somebody has put in a blob's place and is no file, such as a pipe, is refused and waited for by nobody", async () => {
+  await withDirectory(async (directory, blobs) => {
+    for (const put of ["mkfifo", "mkdir", "ln -s /dev/zero"]) {
+      const source = sourceOf(`# ${put}\n`);
+      await blobs.put(source);
+      const path = blobPath(directory, source.hash);
+      rmSync(path);
+      execFileSync("sh", ["-c", `${put} "$0"`, path]);
+      const isRefused = (error: unknown): boolean => {
+        assert.ok(error instanceof RemoteError);
+        assert.deepEqual([error.code, error.isRetryable], ["CORRUPT", false]);
+        assert.match(error.message, new RegExp(`${source.hash} is no file`));
+        return true;
+      };
+      await assert.rejects(collect(blobs.get(source.hash)), isRefused, put);
+      await assert.rejects(blobs.has(source.hash), isRefused, put);
+      await assert.rejects(blobs.put(source), isRefused, put);
+    }
   });
 });

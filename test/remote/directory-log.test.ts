@@ -150,3 +150,17 @@ test("directory: on a full disk it says so, and has what it had", async () => {
     disk.remove();
   }
 });
+
+test("directory: a pipe in the place of the log is refused, and waited for by nobody", async () => {
+  const top = mkdtempSync(join(tmpdir(), "pfs-test-"));
+  try {
+    await promisify(execFile)("mkfifo", [join(top, "log.db")]);
+    for (const isNew of [false, true]) {
+      const log = new DirectoryLog(top, { isNew });
+      await assert.rejects(log.findBook(BOOK), isError("CORRUPT", /log\.db is no file/));
+      await assert.rejects(log.probe(), isError("CORRUPT", /log\.db is no file/));
+    }
+  } finally {
+    rmSync(top, { recursive: true });
+  }
+});
