@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { HeadSigner } from "../lib/head-signer.ts";
-import { measureOutbox, type OutboxSize } from "../lib/outbox.ts";
+import { hasOutbox, measureOutbox, type OutboxSize } from "../lib/outbox.ts";
 import type { StoreReader } from "../lib/reader.ts";
 import { openRemoteBlobs } from "../lib/remote/open-remote-blobs.ts";
 import { openRemoteLog } from "../lib/remote/open-remote-log.ts";
@@ -118,6 +118,11 @@ export class BookSync {
   /** When the last sync went well, milliseconds since 1970: of this process, or of one before it. */
   get lastSyncMs(): number | undefined {
     return this.#syncTimes.lastMs ?? this.state().lastSyncMs ?? undefined;
+  }
+
+  /** Whether the outbox has anything. */
+  get isWaiting(): boolean {
+    return hasOutbox(this.#options.reader.database, this.bookId);
   }
 
   waiting(): OutboxSize {

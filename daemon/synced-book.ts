@@ -52,8 +52,9 @@ export class SyncedBook {
 
   /** Something was done in the book here. */
   changed(): void {
-    // The next attempt takes it along.
-    if (this.#failures === 0 && this.sync.waiting().rows > 0) this.#soon(SETTLE_MS);
+    // What is about to begin takes it along: it must not be put off for as long as somebody saves, nor is anything looked up.
+    if (this.#failures > 0 || this.#isWanted || this.#timer !== undefined) return;
+    if (this.sync.isWaiting) this.#soon(SETTLE_MS);
   }
 
   /** As {@link BookSync.share}; what follows of it is done. */
@@ -119,7 +120,7 @@ export class SyncedBook {
     clearTimeout(this.#timer);
     this.#nextAttempt = this.#failures === 0 ? undefined : new Date(Date.now() + delayMs).toISOString();
     this.#timer = setTimeout(() => {
-      this.#nextAttempt = undefined;
+      this.#timer = this.#nextAttempt = undefined;
       this.#running = this.#run().finally(() => {
         this.#running = undefined;
         const isWanted = this.#isWanted;

@@ -24,7 +24,13 @@ export interface OutboxSize {
 const WAITING = `FROM audit_log a WHERE a.seq > (SELECT pushed_seq FROM remote WHERE book_id = :book) AND +a.book_id = :book
   AND ${IS_FOR_OTHERS} AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq)`;
 
-/** Of a book that is shared; all zero for any other. */
+/** Whether anything waits: costs the same however much it is. */
+export function hasOutbox(database: Database, bookId: BookId): boolean {
+  const found = database.prepare<unknown[], number>(`SELECT EXISTS (SELECT 1 ${WAITING})`).pluck();
+  return found.get({ book: bookId }) === 1;
+}
+
+/** Of a book that is shared; all zero for any other. Costs what waits. */
 export function measureOutbox(database: Database, bookId: BookId): OutboxSize {
   const rows = database
     .prepare<unknown[], number>(`SELECT count(*) ${WAITING}`)

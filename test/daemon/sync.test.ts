@@ -19,7 +19,7 @@ import { watch } from "chokidar";
 import { HttpFaultProxy } from "../remote/http-fault-proxy.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { type S3Server, setS3Credentials, startS3Server } from "../remote/s3-server.ts";
-import { eventually, LESSON, PFS, type Place, type Running, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, execute, LESSON, PFS, type Place, type Running, SAMPLE, withPlace } from "./harness.ts";
 
 let postgres: PostgresServer;
 let s3: S3Server;
@@ -281,3 +281,28 @@ async function write(place: Place, text: string): Promise<void> {
   child.stdin.end(text);
   assert.deepEqual(await once(child, "exit"), [0, null]);
 }
+
+test("sync: a program that never stops saving puts off no sync", () =>
+  shared(kinds["a directory"], async ({ a }) => {
+    await a.pfs("mount", "my-book", a.dir);
+    const program = join(a.top, "saving.py");
+    writeFileSync(
+      program,
+      `
+import os, sys, time
+def save(path, text):
+    with open(path, "w") as file: file.write(text)
+first, other = sys.argv[1], sys.argv[2]
+save(first, "# First\\n")
+began = time.monotonic()
+while os.getxattr(first, "user.pfs.sync") != b"synced":
+    assert time.monotonic() - began < 60, "not synced while somebody saves"
+    save(other, f"# At {time.monotonic()}\\n")
+    time.sleep(0.002)
+`,
+    );
+    const lesson = join(a.dir, LESSON);
+    const other = join(dirname(lesson), "02-markdown-in-practice.md");
+    const { code, stderr } = await execute("python3", [program, lesson, other]);
+    assert.equal(code, 0, stderr);
+  }));
