@@ -10,6 +10,7 @@ import { type AgentName, type BookId, parseAgentName, parseBookId, parseUserId, 
 import { type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { parseProfile } from "./profiles.ts";
 import { parseRetention, type Retention } from "./retention.ts";
+import { UNITS_MS } from "./time-units.ts";
 import { lazily } from "./zod.ts";
 
 /** What the file says; what it does not say is undefined, or none. */
@@ -130,13 +131,6 @@ const shapes = lazily((z) => {
   return { defaults, whole };
 });
 
-const UNITS_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
 const LONGEST_INTERVAL_MS = 366 * 86_400_000;
 
 const KNOWN_KEYS =

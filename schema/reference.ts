@@ -4,6 +4,7 @@
  */
 import { PfsError } from "./errors.ts";
 import { quote, type Seq } from "./ids.ts";
+import { UNITS_MS } from "./time-units.ts";
 
 /** What a text may mean; a text may have two readings, such as a number that is the beginning of a hash, too. */
 export interface Reference {
@@ -15,13 +16,6 @@ export interface Reference {
   readonly timeMs?: (nowMs: number) => number;
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
 const position = /^[0-9]{1,15}$/;
 const hashBeginning = /^[0-9a-f]{8,64}$/;
 const age = /^([0-9]{1,9})([smhdw])$/;

@@ -3,7 +3,7 @@
  * in a segment, and that each has an agent who answers for it (R7). Must never look at the journal.
  */
 import { parseAgentName } from "../../schema/ids.ts";
-import { canonicalJson, entryHash, GENESIS_HASH, type LogRow } from "../../schema/log-row.ts";
+import { canonicalJson, entryHash, GENESIS_HASH, type LogRow, logColumns } from "../../schema/log-row.ts";
 import { type Check, countRows } from "./check.ts";
 import { explainBroken } from "./tampering.ts";
 import { WholeLog } from "./whole-log.ts";
@@ -15,22 +15,7 @@ const TAMPERED =
 const MAX_EXPLAINED = 3;
 
 const numberFields = ["seq", "execution_time_ms", "file_id", "uid", "pid", "size", "mode"] as const;
-const textFields = [
-  "timestamp",
-  "agent_id",
-  "operation",
-  "book_id",
-  "path",
-  "user_id",
-  "prev_hash",
-  "new_hash",
-  "status",
-  "error_message",
-  "prev_path",
-  "command",
-  "mtime",
-  "entry_hash",
-] as const;
+const textFields = logColumns.filter((name) => !(numberFields as readonly string[]).includes(name));
 
 export async function checkLogChain(check: Check): Promise<void> {
   check.begin("log", countRows(check.snapshot, "audit_log"));

@@ -2,6 +2,7 @@
  * Owns the translation of libfuse's operations on paths, as fuse-native calls them, into requests of the kernel's protocol on
  * nodes. Keeps nothing of what it was told but open files: each path is looked up anew, so that it is always that of now.
  */
+import { Errno } from "../../schema/errors.ts";
 import { FATTR, GETATTR_FLAG, ROOT_NODEID, STRUCT_BYTES } from "../kernel/protocol.ts";
 import { type Attributes, attributes, inoOf, space } from "./answers.ts";
 import { AnsweredError, type Field, type ProtocolClient } from "./protocol-client.ts";
@@ -28,11 +29,6 @@ interface OpenFile {
   readonly fh: number;
 }
 
-const EIO = 5;
-const EBADF = 9;
-const ENOENT = 2;
-const EINVAL = 22;
-const ESTALE = 116;
 /** What a byte becomes that is no UTF-8: which one it was is lost. */
 const REPLACED = "\ufffd";
 const O_RDWR_CREAT = 0o102;
@@ -55,10 +51,10 @@ export class PathOperations {
 
   /** For fuse-native. What is left out libfuse answers with ENOSYS, or without asking: flags of rename(2), holes, locks. */
   operations(): object {
-    const on = (path: string, done: Done, act: (nodeid: number) => Promise<unknown>, result = 0): void =>
+    const on = (path: string, done: Done, act: (nodeid: number) => Promise<unknown>): void =>
       this.#answer(
         done,
-        this.#at(path, ({ nodeid }) => act(nodeid)).then(() => [result]),
+        this.#at(path, ({ nodeid }) => act(nodeid)).then(() => [0]),
       );
     const ask = this.#client.ask.bind(this.#client);
     return {
@@ -145,7 +141,7 @@ export class PathOperations {
         this.#make(path, done, (parent, name) => ask("MKDIR", parent, { u32: mode }, { u32: 0 }, name)),
       symlink: (target: string, path: string, done: Done) =>
         this.#make(path, done, async (parent, name) => {
-          if (target.includes(REPLACED)) throw new AnsweredError(EINVAL);
+          if (target.includes(REPLACED)) throw new AnsweredError(Errno.EINVAL);
           return ask("SYMLINK", parent, name, { text: target });
         }),
       link: (from: string, to: string, done: Done) =>
@@ -200,7 +196,7 @@ export class PathOperations {
       (results) => done(...results),
       (error: unknown) => {
         if (!(error instanceof AnsweredError)) process.stderr.write(`${String(error)}\n`);
-        done(-(error instanceof AnsweredError ? error.errno : EIO));
+        done(-(error instanceof AnsweredError ? error.errno : Errno.EIO));
       },
     );
   }
@@ -211,7 +207,7 @@ export class PathOperations {
     act: (file: OpenFile) => Promise<readonly [number, ...unknown[]]>,
   ): void {
     const file = this.#open.get(descriptor);
-    this.#answer(done, file === undefined ? Promise.reject(new AnsweredError(EBADF)) : act(file));
+    this.#answer(done, file === undefined ? Promise.reject(new AnsweredError(Errno.EBADF)) : act(file));
   }
 
   /** Looks a path up and holds it while something is done with it. */
@@ -221,7 +217,7 @@ export class PathOperations {
       return await act(await this.#walk(path, lookups));
     } catch (error) {
       // The name is another file's by now: as the kernel does, it is looked up once more.
-      if (isAgain || !(error instanceof AnsweredError) || error.errno !== ESTALE) throw error;
+      if (isAgain || !(error instanceof AnsweredError) || error.errno !== Errno.ESTALE) throw error;
     } finally {
       this.#client.forget(lookups);
     }
@@ -231,7 +227,7 @@ export class PathOperations {
   /** The same for the directory of a path, whose last name comes with it. */
   #in<Result>(path: string, act: (parent: number, name: Field) => Promise<Result>): Promise<Result> {
     const slash = path.lastIndexOf("/");
-    if (path.includes(REPLACED, slash)) return Promise.reject(new AnsweredError(EINVAL));
+    if (path.includes(REPLACED, slash)) return Promise.reject(new AnsweredError(Errno.EINVAL));
     return this.#at(path.slice(0, slash), ({ nodeid }) => act(nodeid, { text: path.slice(slash + 1) }));
   }
 
@@ -239,11 +235,11 @@ export class PathOperations {
     let found: Found = { nodeid: ROOT_NODEID, attributes: undefined, lookups };
     for (const name of path.split("/")) {
       if (name === "") continue;
-      if (name.includes(REPLACED)) throw new AnsweredError(ENOENT);
+      if (name.includes(REPLACED)) throw new AnsweredError(Errno.ENOENT);
       const entry = await this.#client.ask("LOOKUP", found.nodeid, { text: name });
       const nodeid = nodeOf(entry);
       // A name that is known not to be there.
-      if (nodeid === 0) throw new AnsweredError(ENOENT);
+      if (nodeid === 0) throw new AnsweredError(Errno.ENOENT);
       lookups.push(nodeid);
       found = { nodeid, attributes: attributes(entry, STRUCT_BYTES.entry_out - STRUCT_BYTES.attr), lookups };
     }

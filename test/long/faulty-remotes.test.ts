@@ -8,22 +8,14 @@ import { blobOperations } from "../../lib/remote/remote-blobs.ts";
 import { sharedLogOperations } from "../../lib/remote/remote-log.ts";
 import { withRetry } from "../../lib/remote/with-retry.ts";
 
-import type { HttpFault } from "../remote/http-fault-proxy.ts";
+import { type HttpFault, PASSING_FAULTS } from "../remote/http-fault-proxy.ts";
 import { seededRandom, takeSeed } from "../remote/random.ts";
 import { seededPlan, withFaults } from "../remote/with-faults.ts";
 import { Production, workOn } from "../sync/production.ts";
 
 const OPERATIONS = 10_000;
 const SHARE = 0.05;
-const HTTP_FAULTS: readonly HttpFault[] = [
-  { type: "status", status: 500 },
-  { type: "status", status: 503 },
-  { type: "status", status: 429, headers: { "retry-after": "0" } },
-  { type: "reset-request", afterBytes: 0 },
-  { type: "reset-answer", afterBytes: 0 },
-  { type: "lose-answer" },
-  { type: "drip", pieces: 3, pauseMs: 5 },
-];
+const HTTP_FAULTS: readonly HttpFault[] = [...PASSING_FAULTS, { type: "drip", pieces: 3, pauseMs: 5 }];
 /** So that ten thousand take a minute; how often it is tried is as always. */
 const RETRY = { policy: { firstDelayMs: 5 } };
 

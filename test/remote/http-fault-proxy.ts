@@ -35,6 +35,16 @@ export type HttpFault =
   /** Never answered. */
   | { readonly type: "silence" };
 
+/** What is over when it is tried again. */
+export const PASSING_FAULTS: readonly HttpFault[] = [
+  { type: "status", status: 500 },
+  { type: "status", status: 503 },
+  { type: "status", status: 429, headers: { "retry-after": "0" } },
+  { type: "reset-request", afterBytes: 0 },
+  { type: "reset-answer", afterBytes: 0 },
+  { type: "lose-answer" },
+];
+
 export interface ProxiedRequest {
   readonly method: string;
   /** Path and query. */

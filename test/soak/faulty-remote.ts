@@ -2,21 +2,13 @@
  * PostgreSQL and S3 for the soak, behind a network that fails now and then, as long as one wishes. Owns the faults; must never do
  * one before `begin` or after `calm`.
  */
-import { type HttpFault, HttpFaultProxy } from "../remote/http-fault-proxy.ts";
+import { HttpFaultProxy, PASSING_FAULTS } from "../remote/http-fault-proxy.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { seededRandom } from "../remote/random.ts";
 import { type S3Server, setS3Credentials, startS3Server } from "../remote/s3-server.ts";
 import { TcpProxy } from "../remote/tcp-proxy.ts";
 
 const HTTP_SHARE = 0.05;
-const HTTP_FAULTS: readonly HttpFault[] = [
-  { type: "status", status: 500 },
-  { type: "status", status: 503 },
-  { type: "status", status: 429, headers: { "retry-after": "0" } },
-  { type: "reset-request", afterBytes: 0 },
-  { type: "reset-answer", afterBytes: 0 },
-  { type: "lose-answer" },
-];
 /** Connections to the database are cut about so often. */
 const CUT_AFTER_MS = [500, 4_000] as const;
 
@@ -78,7 +70,7 @@ export class FaultyRemote {
     this.#http.plan = () => {
       if (this.#random() >= HTTP_SHARE) return undefined;
       this.faults.http++;
-      return HTTP_FAULTS[Math.floor(this.#random() * HTTP_FAULTS.length)];
+      return PASSING_FAULTS[Math.floor(this.#random() * PASSING_FAULTS.length)];
     };
     const cutLater = (): void => {
       const [least, most] = CUT_AFTER_MS;
