@@ -133,9 +133,9 @@ export class MountHost {
     return answer;
   }
 
-  /** A notification of that ticket has reached the kernel, or never will. */
-  delivered(ticket: number): void {
-    if (this.#state === "open") this.#send({ type: "delivered", ticket });
+  /** A notification of that ticket has reached the kernel, or never will; whether it knew what it was told of. */
+  delivered(ticket: number, isKnown: boolean): void {
+    if (this.#state === "open") this.#send({ type: "delivered", ticket, isKnown });
   }
 
   /** Lets the thread close the store and end. The mounts must have ended before. */

@@ -128,7 +128,7 @@ export class MountRegistry {
   /** The kernel is to be told something. */
   notify(mountId: number, notification: Notification): void {
     const mounted = this.#mounts.get(mountId);
-    if (mounted === undefined) this.#host?.delivered(notification.ticket);
+    if (mounted === undefined) this.#host?.delivered(notification.ticket, true);
     else mounted.notifier.send(notification);
   }
 
@@ -215,7 +215,7 @@ export class MountRegistry {
     const mountId = ++this.#lastId;
     const notifier = new Notifier({
       fd,
-      delivered: (ticket) => this.#host?.delivered(ticket),
+      delivered: (ticket, isKnown) => this.#host?.delivered(ticket, isKnown),
       onFault: (error) => this.#options.onFault("notifying the kernel", String(error)),
     });
     const ended = Promise.withResolvers<void>();

@@ -189,7 +189,7 @@ class MountThread {
     const { port } = this.#start;
     for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port)) {
       const message = got.message as ThreadMessage;
-      if (message.type === "delivered") this.#mounts.deliveries.delivered(message.ticket);
+      if (message.type === "delivered") this.#mounts.deliveries.delivered(message.ticket, message.isKnown);
       else if (message.type === "errandDone") this.#mounts.errands.done(message.id, message.outcome);
       else this.#answer(message);
     }

@@ -215,7 +215,7 @@ export type OutputOf<Name extends CallName> = ThreadCalls[Name]["output"];
 /** From main to the thread. */
 export type ThreadMessage =
   | { readonly type: "call"; readonly id: number; readonly name: CallName; readonly input: unknown }
-  | { readonly type: "delivered"; readonly ticket: number }
+  | { readonly type: "delivered"; readonly ticket: number; readonly isKnown: boolean }
   | { readonly type: "errandDone"; readonly id: number; readonly outcome: ErrandOutcome | undefined };
 
 /** From the thread to main. `answer` and `failure` 0 say how opening the store went. */

@@ -6,13 +6,24 @@
 /** Invalidations of entries may wait for a directory's lock in the kernel; those of inodes never do. */
 export type Lane = "inode" | "entry";
 
-interface Undelivered {
+/** What is to be done about a notification besides waiting for it. */
+export interface DeliveryWish {
+  /** Called once, when it has been delivered. */
+  readonly told?: (() => void) | undefined;
+  /**
+   * Called when the kernel did not know what it was told of, with how often that has been so: true if it was handed over again,
+   * under the same ticket, because the kernel may be about to know it.
+   */
+  readonly again?: ((tries: number) => boolean) | undefined;
+}
+
+interface Undelivered extends DeliveryWish {
   /** The mount whose kernel is told. */
   readonly target: object;
   /** The mount whose request made the change; undefined if none did. */
   readonly cause: object | undefined;
   readonly lane: Lane;
-  readonly told: (() => void) | undefined;
+  tries: number;
   waiters: Waiter[] | undefined;
 }
 
@@ -30,17 +41,18 @@ export class Deliveries {
     return this.#undelivered.size === 0;
   }
 
-  /** Registers a notification that is about to be handed to `target`'s writer; `told` is called once. Returns its ticket. */
-  issue(target: object, cause: object | undefined, lane: Lane, told?: () => void): number {
+  /** Registers a notification that is about to be handed to `target`'s writer. Returns its ticket. */
+  issue(target: object, cause: object | undefined, lane: Lane, { told, again }: DeliveryWish = {}): number {
     const ticket = ++this.#lastTicket;
-    this.#undelivered.set(ticket, { target, cause, lane, told, waiters: undefined });
+    this.#undelivered.set(ticket, { target, cause, lane, told, again, tries: 0, waiters: undefined });
     return ticket;
   }
 
-  /** The notification has reached the kernel, or never can. */
-  delivered(ticket: number): void {
+  /** The notification has reached the kernel, or never can. `isKnown`: the kernel knew what it was told of. */
+  delivered(ticket: number, isKnown = true): void {
     const entry = this.#undelivered.get(ticket);
     if (entry === undefined) return;
+    if (!isKnown && entry.again?.(++entry.tries) === true) return;
     this.#undelivered.delete(ticket);
     entry.told?.();
     for (const waiter of entry.waiters ?? []) {

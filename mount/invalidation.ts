@@ -4,7 +4,7 @@
  */
 import type { Change, Identity } from "../lib/node.ts";
 import type { FileId } from "../schema/ids.ts";
-import type { Deliveries, Lane } from "./deliveries.ts";
+import type { Deliveries, DeliveryWish, Lane } from "./deliveries.ts";
 import { encodeDelete, encodeInvalidateEntry, encodeInvalidateInode } from "./kernel/notify.ts";
 import { INVALIDATE_ENTRY_FLAG } from "./kernel/protocol.ts";
 import type { KernelLink } from "./kernel-link.ts";
@@ -14,6 +14,8 @@ type EntryChange = Extract<Change, { readonly type: "entry" }>;
 
 const WHOLE = { offset: 0, length: 0 } as const;
 const ATTRIBUTES_ONLY = { offset: -1, length: 0 } as const;
+/** How long a kernel is told again of a node that it does not know yet, 0.5 s in all: 1, 2, 4, … ms apart. */
+const MAX_TRIES = 9;
 
 export class Invalidation {
   readonly #session: Session;
@@ -114,14 +116,25 @@ export class Invalidation {
   ): void {
     const { settled } = this.#session;
     settled.telling(nodeid);
-    this.#send("inode", encodeInvalidateInode({ nodeid, ...range }), cause, () => {
-      settled.told(nodeid);
-      told?.();
+    const bytes = encodeInvalidateInode({ nodeid, ...range });
+    const ticket = this.#send("inode", bytes, cause, {
+      told: () => {
+        settled.told(nodeid);
+        told?.();
+      },
+      // It has forgotten the node, which will be heard next; or the answer by which it learns of it, with what was right then, is
+      // still on its way to the program that asked, and would be believed.
+      again: (tries) => {
+        if (tries > MAX_TRIES || !this.#session.nodeIds.isKnown(nodeid)) return false;
+        this.#link.notify({ lane: "inode", ticket, bytes, afterMs: 2 ** (tries - 1) });
+        return true;
+      },
     });
   }
 
-  #send(lane: Lane, bytes: Buffer, cause: object | undefined, told?: () => void): void {
-    const ticket = this.#deliveries.issue(this.#session, cause, lane, told);
+  #send(lane: Lane, bytes: Buffer, cause: object | undefined, wish?: DeliveryWish): number {
+    const ticket = this.#deliveries.issue(this.#session, cause, lane, wish);
     this.#link.notify({ lane, ticket, bytes });
+    return ticket;
   }
 }

@@ -8,6 +8,8 @@ export interface Notification {
   /** Goes to `Deliveries.delivered` when the kernel has taken the message, or never will. */
   readonly ticket: number;
   readonly bytes: Buffer;
+  /** To be written no sooner, outside its lane's order; undefined: in its turn. */
+  readonly afterMs?: number;
 }
 
 /** An encoded answer: the buffer's first `length` bytes. */

@@ -88,11 +88,11 @@ export class KernelView {
   }
 
   /** Makes what `attributes` holds the entry that is told as `nodeid`. */
-  entryAs(nodeid: number, ttlSeconds: number): KernelEntry {
+  entryAs(nodeid: number, ttlSeconds: number, attributesTtlSeconds = ttlSeconds): KernelEntry {
     const { entry } = this;
     entry.nodeid = nodeid;
     entry.entryTtlSeconds = ttlSeconds;
-    entry.attributesTtlSeconds = ttlSeconds;
+    entry.attributesTtlSeconds = attributesTtlSeconds;
     return entry;
   }
 }

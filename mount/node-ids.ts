@@ -83,6 +83,11 @@ export class NodeIds {
     return nodeid !== undefined && this.#lookups.has(nodeid) ? nodeid : undefined;
   }
 
+  /** Whether the kernel was told of a node id and has not forgotten it. */
+  isKnown(nodeid: number): boolean {
+    return this.#lookups.has(nodeid);
+  }
+
   /** The kernel is gone: forgets everything. Returns the files that it knew. */
   clear(): FileId[] {
     const known: FileId[] = [];

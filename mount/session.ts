@@ -283,7 +283,13 @@ export class Session {
   /** An entry for the kernel, which is not counted as a lookup yet. */
   entryOf(node: Node): KernelEntry {
     this.attributesOf(node);
-    return this.view.entryAs(this.nodeIds.nodeidOf(node.fileId), TTL_SECONDS);
+    const nodeid = this.nodeIds.nodeidOf(node.fileId);
+    return this.view.entryAs(nodeid, TTL_SECONDS, this.attributesTtlSeconds(nodeid));
+  }
+
+  /** How long the kernel may believe the attributes of a file that it is given now. */
+  attributesTtlSeconds(nodeid: number): number {
+    return this.settled.believes(nodeid) ? TTL_SECONDS : 0;
   }
 
   /** Answers with a node's entry and counts the lookup. Returns its node id. */

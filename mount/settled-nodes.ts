@@ -16,6 +16,12 @@ interface Asked {
 }
 
 const NEVER = -1;
+/**
+ * Linux notes that a node's attributes may be believed a moment before it takes over their size (fs/fuse/inode.c,
+ * fuse_change_attributes_i): whoever asks in between is told the old one. So attributes of a node that it was told of are to
+ * be believed only when it has had them before, at the latest this long ago.
+ */
+const DOUBT_MS = 1000;
 /** Threads of which it is remembered which node's attributes they got last. */
 const MAX_ASKED = 1024;
 
@@ -25,6 +31,8 @@ export class SettledNodes {
   readonly #writers = new Map<number, Writer[]>();
   /** By thread; the one that asked last is the last. */
   readonly #asked = new Map<number, Asked>();
+  /** Nodes that the kernel was told of: when it was first given their attributes since; undefined: it was not. */
+  readonly #doubtful = new Map<number, number | undefined>();
   /** Moves whenever something may begin or end that makes the kernel throw attributes away which it gets meanwhile. */
   #turn = 0;
 
@@ -32,6 +40,7 @@ export class SettledNodes {
   telling(nodeid: number): void {
     this.#turn++;
     this.#telling.set(nodeid, (this.#telling.get(nodeid) ?? 0) + 1);
+    this.#doubtful.set(nodeid, undefined);
   }
 
   /** It has been, as once announced by {@link telling}. */
@@ -40,6 +49,24 @@ export class SettledNodes {
     const left = (this.#telling.get(nodeid) ?? 0) - 1;
     if (left > 0) this.#telling.set(nodeid, left);
     else this.#telling.delete(nodeid);
+    if (this.#doubtful.has(nodeid)) this.#doubtful.set(nodeid, undefined);
+  }
+
+  /** The kernel does not know `nodeid` any more. */
+  forget(nodeid: number): void {
+    if (this.#doubtful.size > 0) this.#doubtful.delete(nodeid);
+  }
+
+  /** Whether the attributes of a node that the kernel is given now are to be believed later, too. */
+  believes(nodeid: number, nowMs = performance.now()): boolean {
+    if (this.#doubtful.size === 0 || !this.#doubtful.has(nodeid)) return true;
+    const firstMs = this.#doubtful.get(nodeid);
+    if (firstMs === undefined) this.#doubtful.set(nodeid, nowMs);
+    else if (nowMs - firstMs > DOUBT_MS) {
+      this.#doubtful.delete(nodeid);
+      return true;
+    }
+    return false;
   }
 
   writerCame(nodeid: number, writer: Writer): void {

@@ -2,6 +2,7 @@
  * Writes one mount's notifications to its device, for a thread that does not serve mounts. Owns their order: one queue
  * for each lane, as a name's invalidation may wait for a directory's lock in the kernel and must not hold up the pages'.
  */
+import { setTimeout } from "node:timers/promises";
 import { sendNotificationAsync } from "./notify.ts";
 
 /** A notification as it came from the mount thread. */
@@ -10,13 +11,18 @@ export interface NotifierMessage {
   readonly lane: string;
   readonly ticket: number;
   readonly bytes: Uint8Array;
+  /** To be written no sooner, outside its lane's order. */
+  readonly afterMs?: number | undefined;
 }
 
 export interface NotifierOptions {
   /** The device's descriptor, which must stay open until `close` has resolved. */
   readonly fd: number;
-  /** Called with each ticket once the kernel has taken the notification, or never will. */
-  delivered(ticket: number): void;
+  /**
+   * Called with each ticket once the kernel has taken the notification, or never will; `isKnown` is false where it did not know
+   * what it was told of.
+   */
+  delivered(ticket: number, isKnown: boolean): void;
   onFault(error: unknown): void;
 }
 
@@ -49,6 +55,7 @@ async function inTurn(write: () => Promise<void>): Promise<void> {
 export class Notifier {
   readonly #options: NotifierOptions;
   readonly #lanes = new Map<string, Promise<void>>();
+  readonly #late = new Set<Promise<void>>();
   #gone = false;
 
   constructor(options: NotifierOptions) {
@@ -56,6 +63,11 @@ export class Notifier {
   }
 
   send(message: NotifierMessage): void {
+    if (message.afterMs !== undefined) {
+      const late = this.#sendLate(message, message.afterMs).then(() => void this.#late.delete(late));
+      this.#late.add(late);
+      return;
+    }
     const before = this.#lanes.get(message.lane) ?? Promise.resolve();
     this.#lanes.set(
       message.lane,
@@ -67,24 +79,31 @@ export class Notifier {
 
   /** Resolves when the kernel has taken everything that was given to {@link send} until now. */
   async sent(): Promise<void> {
-    await Promise.all(this.#lanes.values());
+    await Promise.all([...this.#lanes.values(), ...this.#late]);
   }
 
   /** Writes nothing more; resolves when the descriptor is in nobody's hands here. */
   async close(): Promise<void> {
     this.#gone = true;
-    await Promise.all(this.#lanes.values());
+    await this.sent();
+  }
+
+  async #sendLate(message: NotifierMessage, afterMs: number): Promise<void> {
+    await setTimeout(afterMs);
+    await this.#write(message);
   }
 
   async #write({ ticket, bytes }: NotifierMessage): Promise<void> {
+    let isKnown = true;
     if (!this.#gone) {
       try {
         const outcome = await sendNotificationAsync(this.#options.fd, Buffer.from(bytes));
+        isKnown = outcome !== "unknown";
         if (outcome === "unmounted") this.#gone = true;
       } catch (error) {
         this.#options.onFault(error);
       }
     }
-    this.#options.delivered(ticket);
+    this.#options.delivered(ticket, isKnown);
   }
 }

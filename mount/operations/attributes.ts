@@ -6,7 +6,7 @@ import { decodeGetattr, decodeSetattr, type SetattrBody } from "../kernel/decode
 import { FATTR } from "../kernel/protocol.ts";
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
-import { CONTROL_TTL_SECONDS, TTL_SECONDS } from "../kernel-view.ts";
+import { CONTROL_TTL_SECONDS } from "../kernel-view.ts";
 import { isControlNodeid } from "../node-ids.ts";
 import type { FileHandle } from "../open-handle.ts";
 import { modeWithoutPrivileges } from "../privileges.ts";
@@ -22,7 +22,7 @@ export function getattr(session: Session, request: Request, reply: Reply): boole
   if (isControlNodeid(nodeid)) return getControlAttributes(session, nodeid, fh, reply);
   const handle = fh === undefined ? undefined : session.handles.get(fh);
   const node = handle?.kind === "file" ? session.fileOf(handle).node() : session.nodeOf(nodeid);
-  reply.attributes(session.attributesOf(node), TTL_SECONDS);
+  reply.attributes(session.attributesOf(node), session.attributesTtlSeconds(nodeid));
   session.settled.gaveAttributes(request.pid, nodeid);
   return true;
 }
@@ -49,7 +49,7 @@ export function setattr(session: Session, request: Request, reply: Reply): boole
   const handle = body.fh === undefined ? undefined : session.fileHandle(body.fh);
   const actor = session.actor(request);
   const node = change({ session, nodeid, body, handle, actor });
-  reply.attributes(session.attributesOf(node), TTL_SECONDS);
+  reply.attributes(session.attributesOf(node), session.attributesTtlSeconds(nodeid));
   return session.parked.afterDelivery(request, reply, "inode");
 }
 

@@ -21,6 +21,7 @@ function forgetNode(session: Session, nodeid: number, count: number): void {
     return;
   }
   const fileId = session.nodeIds.forget(nodeid, count);
+  if (!session.nodeIds.isKnown(nodeid)) session.settled.forget(nodeid);
   if (fileId === undefined) return;
   session.misplaced.forget(nodeid);
   session.forgetFile(fileId);

@@ -77,7 +77,7 @@ class Server {
     const fd = await mountDirectory(dir, { readOnly, allowOther, fsname: "test" }, attach);
     const notifier = new Notifier({
       fd,
-      delivered: (ticket) => this.#order({ kind: "delivered", ticket }),
+      delivered: (ticket, isKnown) => this.#order({ kind: "delivered", ticket, isKnown }),
       onFault: (error) => tell({ kind: "fault", message: String(error) }),
     });
     this.#mounts.set(fd, { dir, fd, notifier, ended: Promise.withResolvers<void>() });

@@ -25,7 +25,7 @@ export interface ThreadStart {
 
 export type ThreadOrder =
   | { readonly kind: "serve"; readonly fd: number; readonly readOnly: boolean; readonly check: CheckMode }
-  | { readonly kind: "delivered"; readonly ticket: number }
+  | { readonly kind: "delivered"; readonly ticket: number; readonly isKnown: boolean }
   | { readonly kind: "errandDone"; readonly id: number; readonly outcome: ErrandOutcome | undefined }
   | { readonly kind: "close"; readonly fd: number }
   | { readonly kind: "leave" };
@@ -98,7 +98,7 @@ function serve(fd: number, mode: Pick<MountMode, "readOnly" | "check">): void {
 
 function obey(order: ThreadOrder): void {
   if (order.kind === "delivered") {
-    deliveries.delivered(order.ticket);
+    deliveries.delivered(order.ticket, order.isKnown);
     return;
   }
   if (order.kind === "errandDone") {

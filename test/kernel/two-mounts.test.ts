@@ -148,3 +148,34 @@ finally:
     );
   });
 });
+
+test("C1: a save is seen by a stat on another mount whose kernel forgets the file all the time and is just learning of it", async () => {
+  await withBook({ mounts: 2 }, async (book) => {
+    await both(
+      book,
+      `
+put(A + "f", b"")
+READER = """
+import os, sys
+while True: os.stat(sys.argv[1] + "f")
+"""
+# What a remount lets go of is what a machine short of memory does: names, and the files that nobody has open.
+MS_NOSUID, MS_NODEV, MS_REMOUNT = 2, 4, 32
+readers = [subprocess.Popen([sys.executable, "-c", READER, B]) for _ in range(2)]
+ended = threading.Event()
+def forget():
+    while not ended.is_set():
+        check(libc.mount, None, os.fsencode(B), None, MS_NOSUID | MS_NODEV | MS_REMOUNT, None); time.sleep(0.0002)
+forgetting = threading.Thread(target=forget); forgetting.start()
+try:
+    for i in range(2000):
+        put(A + "f", b"x" * (i % 97 + 1))
+        size = os.stat(B + "f").st_size
+        assert size == i % 97 + 1, (i, size)
+finally:
+    ended.set(); forgetting.join()
+    for child in readers: child.kill(); child.wait()
+`,
+    );
+  });
+});

@@ -70,6 +70,47 @@ test("C1: another mount is told of what it knows; a close is answered when it ha
   });
 });
 
+test("C1: a kernel that does not know a node yet, as the answer that tells of it is on its way, is told again; a close waits", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    const file = one.save(ROOT, "a.md", "first");
+    const seen = other.lookup(ROOT, "a.md");
+    book.deliverAll();
+    const { fh } = one.open(file, O_RDWR);
+    const change = () => {
+      one.lateAnswers.length = 0;
+      one.write(file, fh, "second");
+      assert.equal(one.flush(file, fh), undefined, "kept back");
+    };
+    const [waits, unknown] = [[] as (number | undefined)[], () => other.notifications.splice(0)];
+
+    change();
+    for (let round = 0; round < 3; round++)
+      for (const { ticket, afterMs } of unknown()) {
+        waits.push(afterMs);
+        book.deliveries.delivered(ticket, false);
+      }
+    assert.deepEqual(waits, [undefined, 1, 2]);
+    assert.equal(one.lateAnswers.length, 0);
+    for (const { ticket } of unknown()) book.deliveries.delivered(ticket);
+    assert.equal(one.lateAnswers.length, 1, "it knew it now");
+
+    change();
+    for (let round = 0; other.notifications.length > 0; round++) {
+      assert.ok(round < 20, "not for ever");
+      for (const { ticket } of unknown()) book.deliveries.delivered(ticket, false);
+    }
+    assert.equal(one.lateAnswers.length, 1);
+
+    change();
+    other.forget(seen, 1);
+    for (const { ticket } of unknown()) book.deliveries.delivered(ticket, false);
+    assert.deepEqual(other.notifications, [], "it had forgotten it");
+    assert.equal(one.lateAnswers.length, 1);
+    assert.equal(book.deliveries.isIdle, true);
+  });
+});
+
 test("C1: a kernel that knows neither the file nor its directory is not told", () => {
   withTestBook((book) => {
     const [one, other] = [book.mount(), book.mount()];

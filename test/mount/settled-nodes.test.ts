@@ -48,6 +48,22 @@ test("W1: attributes count as thrown away if anything came between their answer 
   assert.equal(settled.takeAttributes(TID, NODE), true, "it would ask again");
 });
 
+test("C1: attributes of a node that the kernel was told of are believed once it has had them for a second", () => {
+  const settled = new SettledNodes();
+  assert.equal(settled.believes(NODE, 0), true);
+  settled.telling(NODE);
+  assert.equal(settled.believes(NODE, 10), false);
+  settled.told(NODE);
+  const given = [2000, 3000, 3001, 3002].map((ms) => settled.believes(NODE, ms));
+  assert.deepEqual(given, [false, false, true, true], "counted from the first that it got after it was told");
+  settled.telling(NODE);
+  assert.equal(settled.believes(OTHER, 4000), true);
+  settled.forget(NODE);
+  assert.equal(settled.believes(NODE, 4000), true, "it knows nothing of it");
+  settled.told(NODE);
+  assert.equal(settled.believes(NODE, 4000), true);
+});
+
 test("W1: threads that asked for attributes long ago are forgotten, the others are not", () => {
   const settled = new SettledNodes();
   settled.telling(NODE);
