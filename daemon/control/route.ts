@@ -33,8 +33,8 @@ export interface Route {
 }
 
 /** What the client sent, checked. @throws PfsError USAGE naming the field */
-export function check<Shape extends z.ZodType>(shape: Shape, input: unknown): z.output<Shape> {
-  const parsed = shape.safeParse(input);
+export function check<Shape extends z.ZodType>(shape: () => Shape, input: unknown): z.output<Shape> {
+  const parsed = shape().safeParse(input);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const field = issue.path.join(".");

@@ -2,7 +2,8 @@
  * Owns what a backup is: a tar archive of a store's files, in which `pfs-backup.json` comes first and `SHA256SUMS` of all
  * others last. Unpacked by hand it is a store, and `sha256sum -c SHA256SUMS` checks it. Must never read or write one.
  */
-import { z } from "zod";
+import type { z } from "zod";
+import { lazily } from "../../schema/zod.ts";
 
 export const INFO_NAME = "pfs-backup.json";
 export const DATABASE_NAME = "pfs.db";
@@ -15,17 +16,19 @@ const NAMES =
 
 const FORMAT = 1;
 
-const infoShape = z.object({
-  pfs_backup: z.literal(FORMAT),
-  /** ISO 8601: when the state was taken. */
-  time: z.iso.datetime(),
-  /** Position of the log. */
-  seq: z.number().int().nonnegative(),
-  entry_hash: z.string().regex(/^[0-9a-f]{64}$/),
-});
+const infoShape = lazily((z) =>
+  z.object({
+    pfs_backup: z.literal(FORMAT),
+    /** ISO 8601: when the state was taken. */
+    time: z.iso.datetime(),
+    /** Position of the log. */
+    seq: z.number().int().nonnegative(),
+    entry_hash: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+);
 
 /** What a backup says of itself. */
-export type BackupInfo = Omit<z.output<typeof infoShape>, "pfs_backup">;
+export type BackupInfo = Omit<z.output<ReturnType<typeof infoShape>>, "pfs_backup">;
 
 /** Whether a backup may hold a file of this name. */
 export function isBackupName(name: string): boolean {
@@ -40,7 +43,7 @@ export function infoText(info: BackupInfo): string {
 /** What such a text says; undefined: it is of no backup that this program knows. */
 export function parseInfo(text: string): BackupInfo | undefined {
   try {
-    const { time, seq, entry_hash } = infoShape.parse(JSON.parse(text));
+    const { time, seq, entry_hash } = infoShape().parse(JSON.parse(text));
     return { time, seq, entry_hash };
   } catch {
     return undefined;

@@ -2,12 +2,12 @@
  * Owns the shared log in PostgreSQL: the statements of each operation, a few round trips however many rows there are. Must
  * never decide what fits: plan-append.ts does.
  */
-import { z } from "zod";
 import { PfsError } from "../../schema/errors.ts";
 import type { BookId, UserId } from "../../schema/ids.ts";
 import { GENESIS_HASH } from "../../schema/log-row.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { RowToShare, SharedRow } from "../../schema/shared-row.ts";
+import { lazily } from "../../schema/zod.ts";
 import { passStep } from "../step.ts";
 import { parseAnswers, parseBook, parseFile, parseHead, parseHidden } from "./log-answers.ts";
 import { type AppendPlan, checkRows, planAppend, type Questions, questionsOf } from "./plan-append.ts";
@@ -67,7 +67,9 @@ const PROBE = `SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS 
   has_table_privilege('pfs.audit_log', 'INSERT') AND has_table_privilege('pfs.book', 'UPDATE')
     AND has_table_privilege('pfs.file_journal', 'INSERT') AND has_table_privilege('pfs.file_journal', 'UPDATE')
     AND has_table_privilege('pfs.file_journal', 'DELETE') AS may_write`;
-const probeShape = z.object({ now_ms: z.number(), is_read_only: z.boolean(), may_write: z.boolean() });
+const probeShape = lazily((z) =>
+  z.object({ now_ms: z.number(), is_read_only: z.boolean(), may_write: z.boolean() }),
+);
 
 interface PostgresLogOptions {
   /** Makes the tables where there are none. */
@@ -99,7 +101,7 @@ export class PostgresLog implements RemoteLog {
     const schema = await inspectSchema(this.#database);
     const beforeMs = Date.now();
     const [row] = await this.#database.query(PROBE);
-    const { now_ms, is_read_only, may_write } = probeShape.parse(row);
+    const { now_ms, is_read_only, may_write } = probeShape().parse(row);
     const refuses = is_read_only
       ? "the database takes no changes"
       : may_write

@@ -2,8 +2,9 @@
  * Owns the tables of a remote in PostgreSQL: numbered SQL files, applied once, by whoever comes first of several machines.
  * Must never touch what it does not know.
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { PfsError } from "../../schema/errors.ts";
+import { lazily } from "../../schema/zod.ts";
 import { readMigrations } from "../migrations.ts";
 import type { PostgresDatabase, Transaction } from "./postgres-database.ts";
 import { isMissing } from "./postgres-errors.ts";
@@ -17,21 +18,25 @@ const MIGRATION_LOCK = "1885762353, 1835624306";
 /** The oldest that has all that the tables use, and the oldest that these are tried with. */
 const OLDEST_SERVER = 130_000;
 
-const remoteShape = z.object({
-  remote_id: z.string().regex(/^[0-9a-f]{32}$/),
-  schema_version: z.number().int().positive(),
-});
-type Remote = z.infer<typeof remoteShape>;
+const remoteShape = lazily((z) =>
+  z.object({
+    remote_id: z.string().regex(/^[0-9a-f]{32}$/),
+    schema_version: z.number().int().positive(),
+  }),
+);
+type Remote = z.infer<ReturnType<typeof remoteShape>>;
 
 const SELECT = "SELECT remote_id, schema_version FROM pfs.pfs_remote";
 
-const surroundingsShape = z.object({
-  version: z.number(),
-  encoding: z.string(),
-  has_schema: z.boolean(),
-  has_remote: z.boolean(),
-  relations: z.number(),
-});
+const surroundingsShape = lazily((z) =>
+  z.object({
+    version: z.number(),
+    encoding: z.string(),
+    has_schema: z.boolean(),
+    has_remote: z.boolean(),
+    relations: z.number(),
+  }),
+);
 
 /**
  * Makes sure that the tables are there and of the newest version that this program knows.
@@ -91,7 +96,7 @@ async function findSchema(database: PostgresDatabase, transaction: Transaction):
        to_regnamespace('pfs') IS NOT NULL AS has_schema, to_regclass('pfs.pfs_remote') IS NOT NULL AS has_remote,
        (SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('pfs')) AS relations`,
   );
-  const { version, encoding, has_schema, has_remote, relations } = surroundingsShape.parse(row);
+  const { version, encoding, has_schema, has_remote, relations } = surroundingsShape().parse(row);
   if (version < OLDEST_SERVER)
     throw new PfsError("UNSUPPORTED_VERSION", `${database.name} is older than PostgreSQL 13.`, {
       hint: "Nothing was changed there. Upgrade it, or name another one.",
@@ -114,7 +119,7 @@ async function findSchema(database: PostgresDatabase, transaction: Transaction):
 }
 
 function parseRemote(database: PostgresDatabase, rows: readonly unknown[]): Remote {
-  const parsed = remoteShape.safeParse(rows[0]);
+  const parsed = remoteShape().safeParse(rows[0]);
   if (parsed.success) return parsed.data;
   throw new PfsError(
     "STORE_DAMAGED",

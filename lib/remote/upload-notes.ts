@@ -5,23 +5,26 @@
 import { hash, randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import type { z } from "zod";
+import { lazily } from "../../schema/zod.ts";
 import { unlessGone } from "./directory-files.ts";
 
-const noteSchema = z.strictObject({
-  /** Endpoint and bucket. */
-  remote: z.string(),
-  key: z.string(),
-  uploadId: z.string(),
-  sizeBytes: z.number(),
-  partBytes: z.number(),
-  /** ISO 8601. */
-  startedAt: z.iso.datetime(),
-  /** Those that were sent. */
-  parts: z.array(z.strictObject({ number: z.number(), etag: z.string(), md5: z.string() })),
-});
+const noteShape = lazily((z) =>
+  z.strictObject({
+    /** Endpoint and bucket. */
+    remote: z.string(),
+    key: z.string(),
+    uploadId: z.string(),
+    sizeBytes: z.number(),
+    partBytes: z.number(),
+    /** ISO 8601. */
+    startedAt: z.iso.datetime(),
+    /** Those that were sent. */
+    parts: z.array(z.strictObject({ number: z.number(), etag: z.string(), md5: z.string() })),
+  }),
+);
 
-export type UploadNote = z.infer<typeof noteSchema>;
+export type UploadNote = z.infer<ReturnType<typeof noteShape>>;
 
 export class UploadNotes {
   readonly #directory: string;
@@ -75,7 +78,7 @@ export class UploadNotes {
   async #read(name: string): Promise<UploadNote | undefined> {
     const text = await readFile(join(this.#directory, name), "utf8").catch(unlessGone);
     if (text === undefined) return undefined;
-    const { data: note } = noteSchema.safeParse(parseJson(text));
+    const { data: note } = noteShape().safeParse(parseJson(text));
     return note?.remote === this.#remote ? note : undefined;
   }
 }

@@ -70,6 +70,11 @@ test("floors: the book knows nothing of remotes, and remotes nothing of syncing"
   assert.deepEqual([...book, ...remotes], []);
 });
 
+test("floors: zod comes from schema/zod.ts, which loads it late and in part", () => {
+  const direct = files.filter((path) => readSyntax(path).runtimeImports.some((name) => /^zod\b/.test(name)));
+  assert.deepEqual(direct, []);
+});
+
 test("floors: the mount thread never awaits", () => {
   const judged = listReachable(files.filter((path) => MOUNT_THREAD.test(path)));
   const waiting = judged.flatMap((path) => readSyntax(path).asyncLines.map((line) => `${path}:${line}`));
