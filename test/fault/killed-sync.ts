@@ -208,7 +208,8 @@ class Machine {
     const { dir, env } = at.place;
     const read = await execute("python3", ["-c", READ, dir, this.name, ...this.present.keys()], env);
     assert.equal(read.code, 0, `${what}: ${read.stderr}`);
-    for (const line of read.stdout.trimEnd().split("\n")) {
+    // One that was killed early has acknowledged nothing.
+    for (const line of read.stdout.split("\n").filter((each) => each !== "")) {
       const [path = "", text = ""] = line.split(" ");
       const may = this.present.get(path) ?? [];
       assert.ok(may.includes(text), `${what}: ${path} is ${text} at ${at.name}, not ${may.join(" or ")}`);
