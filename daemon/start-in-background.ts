@@ -23,8 +23,15 @@ const OTHER_START_MS = 5_000;
 const RETRY_MS = 50;
 /** A daemon stays: V8 is to collect its garbage rather than to ask for more memory. */
 const LITTLE_MEMORY = ["--max-semi-space-size=1", "--memory-saver-mode"];
-/** The C library's arenas, of which each thread would have its own, with what it has freed in them. Source: mallopt(3) */
-const FEW_ARENAS = { MALLOC_ARENA_MAX: "2" };
+/**
+ * The C library's arenas, of which each thread would have its own, with what it has freed in them; and the sizes from which it
+ * gives back what is freed, which it would raise with each large block. Source: mallopt(3)
+ */
+const LITTLE_HEAP = {
+  MALLOC_ARENA_MAX: "2",
+  MALLOC_MMAP_THRESHOLD_: "65536",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+};
 
 /** Starts one and waits until it answers; if another was quicker, that one. @throws why it does not start */
 export async function startInBackground(storeDirectory: string): Promise<DaemonClient> {
@@ -49,7 +56,7 @@ async function spawnDaemon(storeDirectory: string): Promise<ReadyLine> {
     // Its own working directory would keep somebody's disk busy.
     cwd: "/",
     detached: true,
-    env: { ...FEW_ARENAS, ...process.env, [READY_FD_VARIABLE]: String(READY_FD) },
+    env: { ...LITTLE_HEAP, ...process.env, [READY_FD_VARIABLE]: String(READY_FD) },
     stdio: ["ignore", logFd, logFd, "pipe"],
   });
   closeSync(logFd);

@@ -11,7 +11,7 @@ import type { DaemonStatus } from "../daemon-status.ts";
 import { settleStore, withLocalOwner } from "../local-owner.ts";
 import { findStore } from "../store-location.ts";
 import type { StoreOwner } from "../store-owner.ts";
-import { CommandFetcher } from "./command-fetcher.ts";
+import type { CommandFetcher } from "./command-fetcher.ts";
 import { makeOutput, type Output } from "./output.ts";
 
 /** Options that every command takes. */
@@ -67,12 +67,22 @@ export class Context {
     if (daemon !== undefined) await daemon.call("POST", "/settle", { book: bookId });
     else settleStore(this.storeDirectory);
     const reader = StoreReader.open(this.storeDirectory);
-    const fetcher = new CommandFetcher(reader, (ways) => this.own(ways, { isRead: true }));
-    reader.fetcher = fetcher;
+    let fetcher: Promise<CommandFetcher> | undefined;
+    // All that syncs comes with it: few commands find that bytes are missing.
+    const begin = async (): Promise<CommandFetcher> => {
+      const module = await import("./command-fetcher.ts");
+      return new module.CommandFetcher(reader, (ways) => this.own(ways, { isRead: true }));
+    };
+    reader.fetcher = {
+      fetch: async (hashes) => {
+        fetcher ??= begin();
+        return await (await fetcher).fetch(hashes);
+      },
+    };
     try {
       return await use(reader);
     } finally {
-      await fetcher.close();
+      await (await fetcher)?.close();
       reader.close();
     }
   }
