@@ -36,7 +36,10 @@ test("after the removal of many files there is a pause for requests after each s
     const vacancies = new ThreadVacancies(book.library);
     assert.equal(vacancies.settle(), 0, "more at once");
     assert.equal(book.worktree.hasVacancies, true);
-    assert.equal(vacancies.settle(), -1);
+    // A slice ends early on a machine that is slow.
+    let slices = 1;
+    while (vacancies.settle() === 0) assert.ok(++slices < 300);
     assert.equal(book.worktree.hasVacancies, false);
+    assert.equal(vacancies.settle(), -1);
   });
 });
