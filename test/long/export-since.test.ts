@@ -5,8 +5,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Library } from "../../lib/library.ts";
-import { withPlace } from "./harness.ts";
-import { importFiles, withAndWithoutDaemon } from "./imported.ts";
+import { withPlace } from "../daemon/harness.ts";
+import { importFiles, withAndWithoutDaemon } from "../daemon/imported.ts";
 
 test("FR-027: export says the manifest hash of what it wrote; --since it, only changes are written; again, nothing is", () =>
   withAndWithoutDaemon(async (place) => {

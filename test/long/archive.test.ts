@@ -6,8 +6,8 @@ import { randomBytes } from "node:crypto";
 import { appendFile, cp, mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { eventually, execute, type Outcome, PFS, PFSD, type Place, withPlace } from "../daemon/harness.ts";
 import { contentsOf, testZip } from "../lib/archive-samples.ts";
-import { eventually, execute, type Outcome, PFS, PFSD, type Place, withPlace } from "./harness.ts";
 
 const MIB = 2 ** 20;
 

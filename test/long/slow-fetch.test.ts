@@ -11,9 +11,9 @@ import { test } from "node:test";
 import { RemoteFetcher } from "../../daemon/remote-fetcher.ts";
 import { StoreReader } from "../../lib/reader.ts";
 import { parseBlobHash } from "../../schema/ids.ts";
+import { eventually, execute, type Place, withPlace } from "../daemon/harness.ts";
 import type { HttpFaultPlan } from "../remote/http-fault-proxy.ts";
 import { S3Fixture } from "../remote/s3-fixture.ts";
-import { eventually, execute, type Place, withPlace } from "./harness.ts";
 
 const s3 = new S3Fixture();
 const LARGE = randomBytes(200_000);

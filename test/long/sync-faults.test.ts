@@ -7,10 +7,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import type { SyncStatus } from "../../daemon/sync-status.ts";
+import { eventually, type Place, withPlace } from "../daemon/harness.ts";
 import { HttpFaultProxy, type ProxiedRequest } from "../remote/http-fault-proxy.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { type S3Server, setS3Credentials, startS3Server } from "../remote/s3-server.ts";
-import { eventually, type Place, withPlace } from "./harness.ts";
 
 const BOOK = "my-book";
 const HOUR_MS = 3_600_000;
@@ -39,7 +39,7 @@ after(async () => {
 async function withPair(use: (a: Place, b: Place) => Promise<void>, shiftMs = 0): Promise<void> {
   const credentials: NodeJS.ProcessEnv = {};
   setS3Credentials(credentials);
-  const clock = new URL("./clock-shift.ts", import.meta.url).href;
+  const clock = new URL("../daemon/clock-shift.ts", import.meta.url).href;
   const wrong = { NODE_OPTIONS: `--import ${clock}`, PFS_TEST_CLOCK_MS: `${shiftMs}` };
   const log = `postgres://pfs@127.0.0.1:${postgres.port}/${await postgres.makeDatabase()}`;
   const urls = [log, s3.urlOf(`faults/${++count}`, proxy.url)];

@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import Sqlite from "better-sqlite3";
+import { eventually, isAlive, PFS, type Place, type Running, withPlace } from "../daemon/harness.ts";
 import { type S3Server, setS3Credentials, startS3Server } from "../remote/s3-server.ts";
-import { eventually, isAlive, PFS, type Place, type Running, withPlace } from "./harness.ts";
 
 let s3: S3Server;
 before(async () => {

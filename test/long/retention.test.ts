@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { zstdDecompressSync } from "node:zlib";
 import type { DaemonStatus } from "../../daemon/daemon-status.ts";
-import { eventually, LESSON, type Place, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, LESSON, type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
 
 function filesBelow(directory: string): string[] {
   return readdirSync(directory, { recursive: true, withFileTypes: true })

@@ -10,12 +10,12 @@ import { test } from "node:test";
 import type { DaemonStatus } from "../../daemon/daemon-status.ts";
 import { openSocketAddress } from "../../daemon/store-socket.ts";
 import { shellWord } from "../../schema/shell-word.ts";
-import { eventually, execute, PFS, type Place, withPlace } from "./harness.ts";
+import { eventually, execute, PFS, type Place, withPlace } from "../daemon/harness.ts";
 
 /** So many that what is asked takes longer than is waited before anything is shown. */
 const FILES = 3000;
 
-const FAST_CLOCK = `--import=${new URL("./clock-rate.ts", import.meta.url).href}`;
+const FAST_CLOCK = `--import=${new URL("../daemon/clock-rate.ts", import.meta.url).href}`;
 
 /** What a terminal is sent. */
 async function inTerminal({ env }: Place, ...words: string[]): Promise<string> {

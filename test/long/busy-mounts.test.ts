@@ -8,7 +8,7 @@ import { stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { mountState } from "../../mount/kernel/mount-table.ts";
-import { eventually, isAlive, LESSON, PFS, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, isAlive, LESSON, PFS, SAMPLE, withPlace } from "../daemon/harness.ts";
 
 /** Runs `use` while a program has its working directory in `dir`. */
 async function whileInUse(dir: string, use: (pid: number) => Promise<void>): Promise<void> {

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import Sqlite from "better-sqlite3";
 import { findDaemon } from "../../daemon/daemon-client.ts";
 import type { CheckStatus } from "../../daemon/desync-checks.ts";
-import { eventually, LESSON, PFSD, type Place, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, LESSON, PFSD, type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
 
 const OTHER_LESSON = "content/01-Foundations/01-Plain-Text/02-markdown-in-practice.md";
 

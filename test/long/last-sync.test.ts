@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually, isAlive, LESSON, type Place, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, isAlive, LESSON, type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
 
 interface Synced {
   readonly pid: number | null;

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { execute, PFS, type Place, withPlace } from "../daemon/harness.ts";
 import { Terminal } from "../editors/terminal.ts";
-import { execute, PFS, type Place, withPlace } from "./harness.ts";
 
 /** Starts of each shell without anybody's own settings, with the completion of pfs. */
 const SHELLS: Readonly<Record<string, string>> = {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { mountState } from "../../mount/kernel/mount-table.ts";
-import { eventually, isAlive, LESSON, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, isAlive, LESSON, SAMPLE, withPlace } from "../daemon/harness.ts";
 
 const NATIVE = ["--transport", "fuse-native"];
 

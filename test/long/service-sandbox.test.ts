@@ -16,9 +16,18 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually, execute, LESSON, type Outcome, PFSD, ROOT, SAMPLE, withPlace } from "./harness.ts";
-import { NOBODY, type OrdinaryUser, withOrdinaryUser } from "./ordinary-user.ts";
-import { asUnit } from "./unit-sandbox.ts";
+import {
+  eventually,
+  execute,
+  LESSON,
+  type Outcome,
+  PFSD,
+  ROOT,
+  SAMPLE,
+  withPlace,
+} from "../daemon/harness.ts";
+import { NOBODY, type OrdinaryUser, withOrdinaryUser } from "../daemon/ordinary-user.ts";
+import { asUnit } from "../daemon/unit-sandbox.ts";
 
 /** Whom `User=pfs` means here: Debian's `sys`. */
 const SERVICE = 3;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { eventually, PFS, type Place, withPlace } from "./harness.ts";
+import { eventually, PFS, type Place, withPlace } from "../daemon/harness.ts";
 
 interface Two {
   /** Who has the book first, and has pushed it. */

@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { eventually, execute, LESSON, type Outcome, SAMPLE, withPlace } from "../daemon/harness.ts";
 import { GUEST, PASSWORD, PostgresServer } from "../remote/postgres-server.ts";
 import { S3Fixture } from "../remote/s3-fixture.ts";
-import { eventually, execute, LESSON, type Outcome, SAMPLE, withPlace } from "./harness.ts";
 
 const s3 = new S3Fixture();
 let postgres: PostgresServer;

@@ -13,10 +13,10 @@ import { type ExaminedRemote, examineRemotes } from "../../daemon/doctor/remotes
 import { openRemoteLog } from "../../lib/remote/open-remote-log.ts";
 import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
 import { parseBookId } from "../../schema/ids.ts";
+import { type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
 import { GUEST, PASSWORD, PostgresServer } from "../remote/postgres-server.ts";
 import { S3Fixture } from "../remote/s3-fixture.ts";
 import { SECRETS } from "../secrets.ts";
-import { type Place, SAMPLE, withPlace } from "./harness.ts";
 
 const s3 = new S3Fixture();
 let postgres: PostgresServer;
