@@ -1,5 +1,4 @@
-// The packaged service as its units have it: a daemon without any privilege in a mount namespace of its own, and the mounter
-// beside it, which believes nothing.
+// The packaged service as its units have it: a daemon without any privilege, and the mounter beside it, which believes nothing.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
