@@ -69,6 +69,8 @@ export class MountRegistry {
   readonly #mounts = new Map<number, Mounted>();
   #host: MountHost | undefined;
   #lastId = 0;
+  /** The newest notification's. */
+  #lastTicket = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: MountRegistryOptions) {
@@ -127,6 +129,7 @@ export class MountRegistry {
 
   /** The kernel is to be told something. */
   notify(mountId: number, notification: Notification): void {
+    this.#lastTicket = Math.max(this.#lastTicket, notification.ticket);
     const mounted = this.#mounts.get(mountId);
     if (mounted === undefined) this.#host?.delivered(notification.ticket, true);
     else mounted.notifier.send(notification);
@@ -248,9 +251,12 @@ export class MountRegistry {
     return description;
   }
 
-  /** Resolves once every kernel knows what it was to be told until now. */
+  /** Resolves once every kernel knows what it was to be told until now, as far as anybody waits for that. */
   async told(): Promise<void> {
-    await Promise.all([...this.#mounts.values()].map(({ notifier }) => notifier.sent()));
+    const ticket = this.#lastTicket;
+    // What a kernel did not know yet it is told again, for which the thread gives the word; one that has ended tells nobody.
+    do await Promise.all([...this.#mounts.values()].map(({ notifier }) => notifier.sent()));
+    while ((await this.#host?.call("hasDelivered", { ticket }).catch(() => true)) === false);
   }
 
   async #positionOf({ bookId, at }: MountRequest): Promise<Position | undefined> {

@@ -100,6 +100,7 @@ class MountThread {
       this.#worktree(input.bookId, input.userId);
       this.#mounts.serve(input);
     },
+    hasDelivered: ({ ticket }) => this.#mounts.deliveries.hasDelivered(ticket),
     closeDevice: ({ mountId }) => this.#mounts.close(mountId) as undefined,
     importBatch: ({ bookId, files, directories, actor }) => {
       this.#isImporting = true;

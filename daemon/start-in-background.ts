@@ -29,7 +29,7 @@ const LITTLE_MEMORY = ["--max-semi-space-size=1", "--memory-saver-mode"];
  */
 const LITTLE_HEAP = {
   MALLOC_ARENA_MAX: "2",
-  MALLOC_MMAP_THRESHOLD_: "65536",
+  MALLOC_MMAP_THRESHOLD_: "131072",
   MALLOC_TRIM_THRESHOLD_: "131072",
 };
 

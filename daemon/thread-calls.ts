@@ -166,6 +166,8 @@ export interface ThreadCalls {
   serve: { input: ServeInput; output: undefined };
   /** The kernel has ended the mount and nobody uses its descriptor any more. */
   closeDevice: { input: { mountId: number }; output: undefined };
+  /** Whether all notifications up to this ticket have reached their kernels. */
+  hasDelivered: { input: { ticket: number }; output: boolean };
   importBatch: { input: ImportInput; output: ImportCounts };
   writeFile: { input: WriteInput; output: WrittenFile };
   deleteFile: { input: DeleteInput; output: { readonly outcome: Deletion } };

@@ -11,17 +11,19 @@ export interface DeliveryWish {
   /** Called once, when it has been delivered. */
   readonly told?: (() => void) | undefined;
   /**
-   * Called when the kernel did not know what it was told of, with how often that has been so: true if it was handed over again,
-   * under the same ticket, because the kernel may be about to know it.
+   * Called when the kernel did not know what it was told of, with how often that has been so. Says whether it was handed over
+   * again, under the same ticket, because the kernel may be about to know it: and that others wait for that, or do not any more.
    */
-  readonly again?: ((tries: number) => boolean) | undefined;
+  readonly again?: ((tries: number) => "awaited" | "unawaited" | "no") | undefined;
 }
 
 interface Undelivered extends DeliveryWish {
   /** The mount whose kernel is told. */
   readonly target: object;
   /** The mount whose request made the change; undefined if none did. */
-  readonly cause: object | undefined;
+  cause: object | undefined;
+  /** Whether anybody is to wait for it. */
+  isAwaited: boolean;
   readonly lane: Lane;
   tries: number;
   waiters: Waiter[] | undefined;
@@ -44,7 +46,8 @@ export class Deliveries {
   /** Registers a notification that is about to be handed to `target`'s writer. Returns its ticket. */
   issue(target: object, cause: object | undefined, lane: Lane, { told, again }: DeliveryWish = {}): number {
     const ticket = ++this.#lastTicket;
-    this.#undelivered.set(ticket, { target, cause, lane, told, again, tries: 0, waiters: undefined });
+    const state = { isAwaited: true, tries: 0, waiters: undefined };
+    this.#undelivered.set(ticket, { target, cause, lane, told, again, ...state });
     return ticket;
   }
 
@@ -52,12 +55,24 @@ export class Deliveries {
   delivered(ticket: number, isKnown = true): void {
     const entry = this.#undelivered.get(ticket);
     if (entry === undefined) return;
-    if (!isKnown && entry.again?.(++entry.tries) === true) return;
-    this.#undelivered.delete(ticket);
-    entry.told?.();
-    for (const waiter of entry.waiters ?? []) {
-      if (--waiter.left === 0) waiter.done();
+    const again = isKnown ? "no" : (entry.again?.(++entry.tries) ?? "no");
+    if (again === "awaited") return;
+    if (again === "no") {
+      this.#undelivered.delete(ticket);
+      entry.told?.();
     }
+    const waiters = entry.waiters ?? [];
+    Object.assign(entry, { isAwaited: false, cause: undefined, waiters: undefined });
+    for (const waiter of waiters) if (--waiter.left === 0) waiter.done();
+  }
+
+  /** Whether everything up to this ticket has reached its kernel, or is waited for no more. */
+  hasDelivered(ticket: number): boolean {
+    for (const [waiting, { isAwaited }] of this.#undelivered) {
+      if (waiting > ticket) return true;
+      if (isAwaited) return false;
+    }
+    return true;
   }
 
   /** The mount `target` is gone: what was on its way to it counts as delivered. */

@@ -14,8 +14,10 @@ type EntryChange = Extract<Change, { readonly type: "entry" }>;
 
 const WHOLE = { offset: 0, length: 0 } as const;
 const ATTRIBUTES_ONLY = { offset: -1, length: 0 } as const;
-/** How long a kernel is told again of a node that it does not know yet, 0.5 s in all: 1, 2, 4, … ms apart. */
+/** How often a kernel is told again of a node that it does not know yet while others wait, 0.5 s in all: 1, 2, 4, … ms apart. */
 const MAX_TRIES = 9;
+/** How often after that. */
+const LATER_MS = 1000;
 
 export class Invalidation {
   readonly #session: Session;
@@ -125,9 +127,10 @@ export class Invalidation {
       // It has forgotten the node, which will be heard next; or the answer by which it learns of it, with what was right then, is
       // still on its way to the program that asked, and would be believed.
       again: (tries) => {
-        if (tries > MAX_TRIES || !this.#session.nodeIds.isKnown(nodeid)) return false;
-        this.#link.notify({ lane: "inode", ticket, bytes, afterMs: 2 ** (tries - 1) });
-        return true;
+        if (!this.#session.nodeIds.isKnown(nodeid)) return "no";
+        const isSoon = tries <= MAX_TRIES;
+        this.#link.notify({ lane: "inode", ticket, bytes, afterMs: isSoon ? 2 ** (tries - 1) : LATER_MS });
+        return isSoon ? "awaited" : "unawaited";
       },
     });
   }

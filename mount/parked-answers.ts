@@ -24,6 +24,11 @@ export class ParkedAnswers {
     return this.#answers.size;
   }
 
+  /** Whether an answer that is made now may have to be kept back. */
+  get mayWait(): boolean {
+    return !this.#deliveries.isIdle;
+  }
+
   /**
    * Keeps the finished `reply` back until the other kernels know all that this mount has changed. Returns what a
    * handler returns: true when there is nothing to wait for, so that the reply is to be sent now.

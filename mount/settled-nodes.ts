@@ -61,12 +61,9 @@ export class SettledNodes {
   believes(nodeid: number, nowMs = performance.now()): boolean {
     if (this.#doubtful.size === 0 || !this.#doubtful.has(nodeid)) return true;
     const firstMs = this.#doubtful.get(nodeid);
-    if (firstMs === undefined) this.#doubtful.set(nodeid, nowMs);
-    else if (nowMs - firstMs > DOUBT_MS) {
-      this.#doubtful.delete(nodeid);
-      return true;
-    }
-    return false;
+    if (firstMs === undefined || nowMs - firstMs <= DOUBT_MS) return false;
+    this.#doubtful.delete(nodeid);
+    return true;
   }
 
   writerCame(nodeid: number, writer: Writer): void {
@@ -83,9 +80,10 @@ export class SettledNodes {
   }
 
   /** A thread gets a node's attributes: the kernel drops them if the node is changed or told of before it has them. */
-  gaveAttributes(tid: number, nodeid: number): void {
+  gaveAttributes(tid: number, nodeid: number, nowMs = performance.now()): void {
     // Nothing has ever happened that would matter.
     if (this.#turn === 0) return;
+    if (this.#doubtful.has(nodeid)) this.#doubtful.set(nodeid, this.#doubtful.get(nodeid) ?? nowMs);
     this.#asked.delete(tid);
     if (this.#asked.size >= MAX_ASKED) this.#asked.delete(this.#asked.keys().next().value as number);
     this.#asked.set(tid, { nodeid, turn: this.isSettledFor(tid, nodeid) ? this.#turn : NEVER });

@@ -82,8 +82,12 @@ export class Context {
     try {
       return await use(reader);
     } finally {
-      await (await fetcher)?.close();
-      reader.close();
+      reader.fetcher = undefined;
+      try {
+        await (await fetcher)?.close();
+      } finally {
+        reader.close();
+      }
     }
   }
 }

@@ -42,8 +42,9 @@ export function infoText(info: BackupInfo): string {
 
 /** What such a text says; undefined: it is of no backup that this program knows. */
 export function parseInfo(text: string): BackupInfo | undefined {
+  const shape = infoShape();
   try {
-    const { time, seq, entry_hash } = infoShape().parse(JSON.parse(text));
+    const { time, seq, entry_hash } = shape.parse(JSON.parse(text));
     return { time, seq, entry_hash };
   } catch {
     return undefined;

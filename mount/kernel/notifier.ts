@@ -31,6 +31,8 @@ export interface NotifierOptions {
  * messages of the other lane.
  */
 const WAITING_LANE = "entry";
+/** Of those that are written after a while, whatever lane they were of. */
+const LATE_LANE = "late";
 /**
  * How many of those are written at a time, to all mounts together: below the 4 threads of Node's pool, so that the other
  * lane always finds one, however many mounts there are.
@@ -63,18 +65,14 @@ export class Notifier {
   }
 
   send(message: NotifierMessage): void {
-    if (message.afterMs !== undefined) {
-      const late = this.#sendLate(message, message.afterMs).then(() => void this.#late.delete(late));
-      this.#late.add(late);
+    if (message.afterMs === undefined) {
+      void this.#enqueue(message.lane, message);
       return;
     }
-    const before = this.#lanes.get(message.lane) ?? Promise.resolve();
-    this.#lanes.set(
-      message.lane,
-      before.then(() =>
-        message.lane === WAITING_LANE ? inTurn(() => this.#write(message)) : this.#write(message),
-      ),
-    );
+    // One at a time, too, so that they leave threads to the others.
+    const late = setTimeout(message.afterMs).then(() => this.#enqueue(LATE_LANE, message));
+    this.#late.add(late);
+    void late.then(() => this.#late.delete(late));
   }
 
   /** Resolves when the kernel has taken everything that was given to {@link send} until now. */
@@ -88,9 +86,13 @@ export class Notifier {
     await this.sent();
   }
 
-  async #sendLate(message: NotifierMessage, afterMs: number): Promise<void> {
-    await setTimeout(afterMs);
-    await this.#write(message);
+  #enqueue(lane: string, message: NotifierMessage): Promise<void> {
+    const before = this.#lanes.get(lane) ?? Promise.resolve();
+    const written = before.then(() =>
+      message.lane === WAITING_LANE ? inTurn(() => this.#write(message)) : this.#write(message),
+    );
+    this.#lanes.set(lane, written);
+    return written;
   }
 
   async #write({ ticket, bytes }: NotifierMessage): Promise<void> {

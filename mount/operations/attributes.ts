@@ -49,7 +49,9 @@ export function setattr(session: Session, request: Request, reply: Reply): boole
   const handle = body.fh === undefined ? undefined : session.fileHandle(body.fh);
   const actor = session.actor(request);
   const node = change({ session, nodeid, body, handle, actor });
-  reply.attributes(session.attributesOf(node), session.attributesTtlSeconds(nodeid));
+  // The kernel takes these for the newest, whatever it has been told by the time that it gets them.
+  const ttlSeconds = session.parked.mayWait ? 0 : session.attributesTtlSeconds(nodeid);
+  reply.attributes(session.attributesOf(node), ttlSeconds);
   return session.parked.afterDelivery(request, reply, "inode");
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FOPEN, NOTIFY } from "../../mount/kernel/protocol.ts";
+import { FATTR, FOPEN, NOTIFY } from "../../mount/kernel/protocol.ts";
 import type { Notification } from "../../mount/kernel-link.ts";
 import { Errno } from "../../schema/errors.ts";
 import { O_APPEND, O_RDWR, O_WRONLY, ROOT } from "./kernel-client.ts";
@@ -15,6 +15,14 @@ function show({ bytes }: Notification): string {
   if (code === NOTIFY.INVAL_INODE) return `inode ${nodeid}`;
   assert.equal(code, NOTIFY.INVAL_ENTRY);
   return `entry ${nodeid} ${bytes.toString("utf8", 32, 32 + bytes.readUInt32LE(24))}`;
+}
+
+/** The body of a SETATTR that changes the mode. Source: struct fuse_setattr_in */
+function chmodTo(mode: number): { bytes: Buffer } {
+  const bytes = Buffer.alloc(88);
+  bytes.writeUInt32LE(FATTR.MODE, 0);
+  bytes.writeUInt32LE(0o100000 | mode, 68);
+  return { bytes };
 }
 
 test("C1: a single mount of a book is told nothing and waits for nothing", () => {
@@ -96,18 +104,48 @@ test("C1: a kernel that does not know a node yet, as the answer that tells of it
     assert.equal(one.lateAnswers.length, 1, "it knew it now");
 
     change();
-    for (let round = 0; other.notifications.length > 0; round++) {
+    const tickets = other.notifications.map(({ ticket }) => ticket);
+    const [newest = 0] = tickets.slice(-1);
+    waits.length = 0;
+    for (let round = 0; one.lateAnswers.length === 0; round++) {
       assert.ok(round < 20, "not for ever");
-      for (const { ticket } of unknown()) book.deliveries.delivered(ticket, false);
+      assert.equal(book.deliveries.hasDelivered(newest), false);
+      for (const { ticket, afterMs } of unknown()) {
+        waits.push(afterMs);
+        book.deliveries.delivered(ticket, false);
+      }
     }
-    assert.equal(one.lateAnswers.length, 1);
+    assert.deepEqual(waits, [undefined, 1, 2, 4, 8, 16, 32, 64, 128, 256]);
+    assert.equal(book.deliveries.hasDelivered(newest), true, "nobody waits any longer");
+    assert.equal(other.open(seen).flags & FOPEN.KEEP_CACHE, 0, "and yet its pages are old");
+    assert.deepEqual(
+      other.notifications.map(({ ticket, afterMs }) => [ticket, afterMs]),
+      [[newest, 1000]],
+    );
+    for (const { ticket } of unknown()) book.deliveries.delivered(ticket);
+    assert.equal(book.deliveries.isIdle, true);
 
     change();
     other.forget(seen, 1);
     for (const { ticket } of unknown()) book.deliveries.delivered(ticket, false);
     assert.deepEqual(other.notifications, [], "it had forgotten it");
     assert.equal(one.lateAnswers.length, 1);
-    assert.equal(book.deliveries.isIdle, true);
+  });
+});
+
+test("C1: what a chmod that was kept back says of a file is for no time: the file may have changed again meanwhile", () => {
+  withTestBook((book) => {
+    const [one, other] = [book.mount(), book.mount()];
+    const file = one.save(ROOT, "a.md", "old");
+    const seen = other.lookup(ROOT, "a.md");
+    book.deliverAll();
+    const ttlOf = (bytes: Buffer | undefined, at = 0): bigint | undefined => bytes?.readBigUInt64LE(at);
+    assert.equal(one.send("SETATTR", file, chmodTo(0o600)), undefined, "the other kernel is told first");
+    for (const { ticket } of other.notifications.splice(0)) book.deliveries.delivered(ticket);
+    assert.equal(ttlOf(one.lateAnswers.at(-1)?.buffer, 16), 0n);
+    other.forget(seen, 1);
+    book.deliverAll();
+    assert.equal(ttlOf(one.send("SETATTR", file, chmodTo(0o644))?.body), 3600n, "nobody has to be told");
   });
 });
 

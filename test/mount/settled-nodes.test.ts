@@ -54,7 +54,11 @@ test("C1: attributes of a node that the kernel was told of are believed once it 
   settled.telling(NODE);
   assert.equal(settled.believes(NODE, 10), false);
   settled.told(NODE);
-  const given = [2000, 3000, 3001, 3002].map((ms) => settled.believes(NODE, ms));
+  const given = [2000, 3000, 3001, 3002].map((ms) => {
+    const believed = settled.believes(NODE, ms);
+    settled.gaveAttributes(TID, NODE, ms);
+    return believed;
+  });
   assert.deepEqual(given, [false, false, true, true], "counted from the first that it got after it was told");
   settled.telling(NODE);
   assert.equal(settled.believes(OTHER, 4000), true);
