@@ -82,14 +82,19 @@ class MountThread {
     }
   }
 
-  /** Serves until asked to leave, then closes the store. */
-  run(): void {
+  /** To be called before {@link serve}. */
+  begin(): void {
     this.#library.settleLeftOverlays();
     this.#tell({ type: "answer", id: 0, output: undefined });
-    this.#loop.run();
+  }
+
+  /** Serves for a while: true, it is to be called again, from the event loop. Once it was asked to leave it closes the store. */
+  serve(): boolean {
+    if (this.#loop.run()) return true;
     this.#mounts.closeAll();
     this.#library.close();
     this.#rows.flush();
+    return false;
   }
 
   readonly #handlers: Handlers = {
@@ -226,13 +231,24 @@ function sooner(waitMs: number, otherMs: number): number {
 }
 
 function main(start: ThreadStart): void {
-  try {
-    new MountThread(start).run();
-  } catch (error) {
-    // Only opening the store throws, and closing it.
-    start.port.postMessage({ type: "failure", id: 0, error: reportOf(error) } satisfies ThreadReport);
-  }
-  start.port.close();
+  let thread: MountThread | undefined;
+  const go = (): void => {
+    try {
+      if (thread === undefined) {
+        thread = new MountThread(start);
+        thread.begin();
+      }
+      if (thread.serve()) {
+        setImmediate(go);
+        return;
+      }
+    } catch (error) {
+      // Only opening the store throws, and closing it.
+      start.port.postMessage({ type: "failure", id: 0, error: reportOf(error) } satisfies ThreadReport);
+    }
+    start.port.close();
+  };
+  go();
 }
 
 main(workerData as ThreadStart);

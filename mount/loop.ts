@@ -18,6 +18,8 @@ const FOR_EVER_MS = -1;
 const NOT_AT_ALL_MS = 0;
 /** How long what is to be ended before a wait may be put off: a program's next request mostly comes at once. */
 const REST_AFTER_MS = 2;
+/** How long it serves before it lets Node's event loop have a turn. */
+const TURN_AFTER_MS = 1000;
 
 export interface LoopOptions {
   readonly doorbell: Doorbell;
@@ -54,7 +56,7 @@ export class Loop {
   readonly #reply = new Reply();
   /** In the order of the poll set, after doorbell and alarm. */
   #mounts: Mount[] = [];
-  #running = false;
+  #isStopped = false;
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -77,16 +79,21 @@ export class Loop {
     session.close();
   }
 
-  /** Makes `run` return after what it is doing. */
+  /** Makes `run` return false after what it is doing. */
   stop(): void {
-    this.#running = false;
+    this.#isStopped = true;
   }
 
-  /** Serves until `stop`; to be called once. */
-  run(): void {
-    this.#running = true;
+  /**
+   * Serves until `stop`, or until a moment has come for a turn of Node's event loop: true, it is to be called again after that. Addons
+   * give back in such a turn what the garbage collector has found (N-API finalizers); without any, each of SQLite's statements that
+   * is used once would stay for ever, some 4 KB.
+   */
+  run(): boolean {
+    const turnMs = performance.now() + TURN_AFTER_MS;
     let busy = false;
-    while (this.#running) {
+    while (!this.#isStopped) {
+      if (performance.now() > turnMs) return true;
       const waitMs = this.#options.isAtRest() ? this.#rest() : this.#restLater();
       this.#pollSet.wait(busy ? NOT_AT_ALL_MS : waitMs);
       busy = false;
@@ -95,12 +102,13 @@ export class Loop {
       const ready = mounts.map((_, index) => this.#pollSet.isReady(index + FIRST_MOUNT));
       if (this.#pollSet.isReady(ALARM)) this.#hearAlarm();
       if (this.#pollSet.isReady(DOORBELL)) this.#hear();
-      for (let index = 0; index < mounts.length && this.#running; index++) {
+      for (let index = 0; index < mounts.length && !this.#isStopped; index++) {
         const mount = mounts[index] as Mount;
         if (ready[index] && this.#mounts.includes(mount) && this.#serve(mount)) busy = true;
       }
     }
     this.#alarm.close();
+    return false;
   }
 
   #restLater(): number {

@@ -6,12 +6,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { helperRequest } from "../../daemon/mount-helper-request.ts";
+import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
 import { execute, LESSON, PFS, SAMPLE, withPlace } from "./harness.ts";
 import { NOBODY, withOrdinaryUser } from "./ordinary-user.ts";
 
 const SCRIPT = `set -eu
 top="$1" dir="$2" lesson="$3" node="$4" pfs="$5"
 mount --make-rprivate /
+${DROP_MOUNT_COPIES}
 mount -t overlay -o "lowerdir=$top/root/sbin:/usr/sbin" none /usr/sbin
 trap '"$node" "$pfs" stop > /dev/null' EXIT
 mount -t fuse.pfs my-book "$dir" -o "store=$PFS_STORE,user=alice,agent=ci,_netdev,x-systemd.automount,noatime"

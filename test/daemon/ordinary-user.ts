@@ -8,10 +8,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
 import { execute, type Outcome, PFS, ROOT } from "./harness.ts";
 
 export const NOBODY = 65534;
 const SETUP = `set -e
+${DROP_MOUNT_COPIES}
 mount -t tmpfs -o mode=755 pfs-test "$1"
 mknod -m 666 "$1/fuse" c 10 229
 mount --bind "$1/fuse" /dev/fuse

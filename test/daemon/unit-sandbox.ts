@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
 import { ROOT } from "./harness.ts";
 
 /** What a unit says in its section [Service], by setting, in order. */
@@ -42,6 +43,7 @@ const FAMILIES: Readonly<Record<string, number>> = { AF_UNIX: 1, AF_INET: 2, AF_
 
 /** In a mount namespace of its own: $1 a free directory, then words as PrivateDevices, then the command after `--`. */
 const SETUP = `set -e
+${DROP_MOUNT_COPIES}
 devices="$1"; shift
 make_readonly() { if [ -d "$1" ]; then mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; fi; }
 while [ "$1" != -- ]; do

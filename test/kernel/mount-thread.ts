@@ -129,6 +129,13 @@ const loop = new Loop({
   onFault,
 });
 tell({ kind: "done" });
-loop.run();
-library.close();
-port.close();
+serveAll();
+
+function serveAll(): void {
+  if (loop.run()) {
+    setImmediate(serveAll);
+    return;
+  }
+  library.close();
+  port.close();
+}

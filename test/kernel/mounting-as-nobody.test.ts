@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
 import type { MemoryMountStart } from "./memory-mount.ts";
 import {
   exited,
@@ -39,6 +40,7 @@ interface NamespaceOptions {
 }
 
 const SETUP = `set -e
+${DROP_MOUNT_COPIES}
 mount -t tmpfs -o mode=755 pfs-test "$1/dev"
 mknod -m "$2" "$1/dev/fuse" c 10 229
 mount --bind "$1/dev/fuse" /dev/fuse

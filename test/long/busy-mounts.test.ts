@@ -9,6 +9,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { mountState } from "../../mount/kernel/mount-table.ts";
 import { eventually, isAlive, LESSON, PFS, SAMPLE, withPlace } from "../daemon/harness.ts";
+import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
+
+const CONTAINER = `${DROP_MOUNT_COPIES}
+exec sleep 60`;
 
 /** Runs `use` while a program has its working directory in `dir`. */
 async function whileInUse(dir: string, use: (pid: number) => Promise<void>): Promise<void> {
@@ -103,7 +107,7 @@ test("a mount that a container has a copy of is unmounted here; that it goes on 
     await pfs("init", "my-book");
     await pfs("mount", "my-book", dir);
     const { pid } = await status();
-    const container = spawn("unshare", ["--mount", "sleep", "60"], { stdio: "ignore" });
+    const container = spawn("unshare", ["--mount", "sh", "-c", CONTAINER], { stdio: "ignore" });
     const exit = once(container, "exit");
     try {
       const copied = (): boolean => readFileSync(`/proc/${container.pid}/comm`, "utf8") === "sleep\n";

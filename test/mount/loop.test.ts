@@ -70,7 +70,7 @@ for (const isAtRest of [false, true])
       });
       for (const { device } of kernels)
         loop.add({ device, session: book.mount().session, onEnd: () => assert.fail() });
-      loop.run();
+      while (loop.run());
       assert.deepEqual(log, ["rest 1", "rest 2", "rest 3", "bell", "rest 4"]);
       for (const kernel of kernels) kernel.close();
       for (const { device } of kernels) device.close();
@@ -91,8 +91,28 @@ test("the loop wakes up by itself when beforeWaiting asked for it", () => {
       return 1;
     },
   });
-  loop.run();
+  while (loop.run());
   assert.equal(calls, 3);
+  doorbell.close();
+});
+
+test("the loop lets Node's event loop have a turn about once a second, and goes on where it was", () => {
+  const doorbell = new Doorbell();
+  let isEnding = false;
+  const loop = new Loop({
+    doorbell,
+    isAtRest: () => true,
+    onDoorbell: () => assert.fail(),
+    onFault: (error) => assert.fail(String(error)),
+    beforeWaiting() {
+      if (isEnding) loop.stop();
+      return 1;
+    },
+  });
+  assert.equal(loop.run(), true);
+  assert.equal(loop.run(), true);
+  isEnding = true;
+  assert.equal(loop.run(), false);
   doorbell.close();
 });
 
@@ -129,7 +149,7 @@ test("a device that fails ends its own mount only; what is thrown in a callback 
     const sessions = [book.mount().session, book.mount().session] as const;
     loop.add({ device: broken.device, session: sessions[0], onEnd: () => ended.push("broken") });
     loop.add({ device: working.device, session: sessions[1], onEnd: () => ended.push("working") });
-    loop.run();
+    while (loop.run());
     assert.deepEqual(ended, ["broken"]);
     assert.equal(faults.length, 3);
     assert.match(faults.join("\n"), /doorbell: in onDoorbell/);

@@ -181,7 +181,8 @@ while not ended():
         if error.errno not in AWAY: raise
         unsure = True
         connect()
-    time.sleep(chance.random() * 0.02)
+    # As fast as programs save for hours: what waits to be sent is not to grow all the time.
+    time.sleep(chance.random())
 while True:
     try:
         if kind == "adder": check_added()
