@@ -6,7 +6,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parseExposition } from "./exposition.ts";
-import { execute, PFS, type Place, type Running, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, execute, PFS, type Place, type Running, SAMPLE, withPlace } from "./harness.ts";
 
 const PATHS = ["/metrics", "/healthz", "/readyz"];
 
@@ -92,7 +92,12 @@ test("metrics: what was done shows, in Prometheus' format, with labels of few va
       "pfs_process_open_fds",
     ])
       assert.ok((sampleOf(name) ?? 0) > 0, name);
-    assert.ok((sampleOf('pfs_store_bytes{part="database"}') ?? 0) > 100_000);
+    // Once the checkpointing thread has moved the write-ahead log there.
+    const databaseBytes = async (): Promise<number> =>
+      parseExposition(await (await fetch(`${url}/metrics`)).text())
+        .get("pfs_store_bytes")
+        ?.samples.get('pfs_store_bytes{part="database"}') ?? 0;
+    await eventually("the database has what was imported", async () => (await databaseBytes()) > 100_000);
     for (const [name, { type, help }] of families) {
       assert.match(name, /^pfs_[a-z_]+$/);
       assert.equal(name.endsWith("_total"), type === "counter");
