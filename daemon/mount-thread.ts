@@ -82,19 +82,17 @@ class MountThread {
     }
   }
 
-  /** To be called before {@link serve}. */
-  begin(): void {
+  /** Serves until asked to leave, then calls `left`. */
+  run(left: () => void): void {
     this.#library.settleLeftOverlays();
     this.#tell({ type: "answer", id: 0, output: undefined });
+    this.#loop.runInTurns(left);
   }
 
-  /** Serves for a while: true, it is to be called again, from the event loop. Once it was asked to leave it closes the store. */
-  serve(): boolean {
-    if (this.#loop.run()) return true;
+  close(): void {
     this.#mounts.closeAll();
     this.#library.close();
     this.#rows.flush();
-    return false;
   }
 
   readonly #handlers: Handlers = {
@@ -231,24 +229,25 @@ function sooner(waitMs: number, otherMs: number): number {
 }
 
 function main(start: ThreadStart): void {
-  let thread: MountThread | undefined;
-  const go = (): void => {
+  const { port } = start;
+  // Only opening the store throws, and closing it.
+  const orFail = (action: () => void): void => {
     try {
-      if (thread === undefined) {
-        thread = new MountThread(start);
-        thread.begin();
-      }
-      if (thread.serve()) {
-        setImmediate(go);
-        return;
-      }
+      action();
     } catch (error) {
-      // Only opening the store throws, and closing it.
-      start.port.postMessage({ type: "failure", id: 0, error: reportOf(error) } satisfies ThreadReport);
+      port.postMessage({ type: "failure", id: 0, error: reportOf(error) } satisfies ThreadReport);
+      port.close();
     }
-    start.port.close();
   };
-  go();
+  orFail(() => {
+    const thread = new MountThread(start);
+    thread.run(() =>
+      orFail(() => {
+        thread.close();
+        port.close();
+      }),
+    );
+  });
 }
 
 main(workerData as ThreadStart);

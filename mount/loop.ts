@@ -79,6 +79,12 @@ export class Loop {
     session.close();
   }
 
+  /** Serves as {@link run}, with the turns that it asks for, then calls `stopped`. */
+  runInTurns(stopped: () => void): void {
+    if (this.run()) setImmediate(() => this.runInTurns(stopped));
+    else stopped();
+  }
+
   /** Makes `run` return false after what it is doing. */
   stop(): void {
     this.#isStopped = true;

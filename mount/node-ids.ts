@@ -80,7 +80,7 @@ export class NodeIds {
   knownNodeid(fileId: FileId): number | undefined {
     if (fileId === this.#rootId) return ROOT_NODEID;
     const nodeid = this.#nodeids.get(fileId) ?? (this.#files.has(fileId) ? undefined : (fileId as number));
-    return nodeid !== undefined && this.#lookups.has(nodeid) ? nodeid : undefined;
+    return nodeid !== undefined && this.isKnown(nodeid) ? nodeid : undefined;
   }
 
   /** Whether the kernel was told of a node id and has not forgotten it. */

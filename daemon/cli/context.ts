@@ -82,7 +82,6 @@ export class Context {
     try {
       return await use(reader);
     } finally {
-      reader.fetcher = undefined;
       try {
         await (await fetcher)?.close();
       } finally {

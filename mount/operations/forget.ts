@@ -21,8 +21,8 @@ function forgetNode(session: Session, nodeid: number, count: number): void {
     return;
   }
   const fileId = session.nodeIds.forget(nodeid, count);
-  if (!session.nodeIds.isKnown(nodeid)) session.settled.forget(nodeid);
-  if (fileId === undefined) return;
+  if (session.nodeIds.isKnown(nodeid)) return;
+  session.settled.forget(nodeid);
   session.misplaced.forget(nodeid);
-  session.forgetFile(fileId);
+  if (fileId !== undefined) session.forgetFile(fileId);
 }

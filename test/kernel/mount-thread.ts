@@ -129,13 +129,7 @@ const loop = new Loop({
   onFault,
 });
 tell({ kind: "done" });
-serveAll();
-
-function serveAll(): void {
-  if (loop.run()) {
-    setImmediate(serveAll);
-    return;
-  }
+loop.runInTurns(() => {
   library.close();
   port.close();
-}
+});

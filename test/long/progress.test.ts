@@ -34,16 +34,22 @@ function makeFiles(directory: string, text: string): void {
   for (let at = 0; at < FILES; at++) writeFileSync(join(directory, `${at}.md`), `${text} ${at}\n`);
 }
 
+/** Makes a book of many files and shares it. */
+async function shareFiles({ top, pfs }: Place): Promise<{ source: string; remote: string }> {
+  const source = join(top, "source");
+  const remote = `file://${join(top, "remote")}`;
+  makeFiles(source, "one");
+  await pfs("import", "my-book", source, "--schema", "any");
+  await pfs("remote", "add", "my-book", remote);
+  await pfs("push", "my-book");
+  return { source, remote };
+}
+
 test("clone, pull, sync and prefetch show how far they are on a terminal, and nothing in a pipe", () =>
   withPlace((a) =>
     withPlace(
       async (b) => {
-        const source = join(a.top, "source");
-        const remote = `file://${join(a.top, "remote")}`;
-        makeFiles(source, "one");
-        await a.pfs("import", "my-book", source, "--schema", "any");
-        await a.pfs("remote", "add", "my-book", remote);
-        await a.pfs("push", "my-book");
+        const { source, remote } = await shareFiles(a);
         assert.match(
           await inTerminal(b, "clone", remote, "my-book"),
           /\rCloning [\d,]+ files\u001b\[K[\s\S]*\r\u001b\[KCloned my-book: 3,000 files/,
@@ -80,12 +86,7 @@ test("a clone that nobody waits for any more is finished by the daemon, which sy
   withPlace((a) =>
     withPlace(
       async (b) => {
-        const source = join(a.top, "source");
-        const remote = `file://${join(a.top, "remote")}`;
-        makeFiles(source, "one");
-        await a.pfs("import", "my-book", source, "--schema", "any");
-        await a.pfs("remote", "add", "my-book", remote);
-        await a.pfs("push", "my-book");
+        const { remote } = await shareFiles(a);
         await b.pfs("init", "other", "--schema", "any");
         await b.pfs("mount", "other", b.dir);
         const address = openSocketAddress(b.store);

@@ -78,18 +78,25 @@ for (const isAtRest of [false, true])
     });
   });
 
-test("the loop wakes up by itself when beforeWaiting asked for it", () => {
-  const doorbell = new Doorbell();
-  let calls = 0;
-  const loop = new Loop({
+/** A loop without mounts, that calls `resting` each millisecond. */
+function idleLoop(doorbell: Doorbell, resting: () => void): Loop {
+  return new Loop({
     doorbell,
     isAtRest: () => true,
     onDoorbell: () => assert.fail(),
     onFault: (error) => assert.fail(String(error)),
     beforeWaiting() {
-      if (++calls === 3) loop.stop();
+      resting();
       return 1;
     },
+  });
+}
+
+test("the loop wakes up by itself when beforeWaiting asked for it", () => {
+  const doorbell = new Doorbell();
+  let calls = 0;
+  const loop = idleLoop(doorbell, () => {
+    if (++calls === 3) loop.stop();
   });
   while (loop.run());
   assert.equal(calls, 3);
@@ -99,15 +106,8 @@ test("the loop wakes up by itself when beforeWaiting asked for it", () => {
 test("the loop lets Node's event loop have a turn about once a second, and goes on where it was", () => {
   const doorbell = new Doorbell();
   let isEnding = false;
-  const loop = new Loop({
-    doorbell,
-    isAtRest: () => true,
-    onDoorbell: () => assert.fail(),
-    onFault: (error) => assert.fail(String(error)),
-    beforeWaiting() {
-      if (isEnding) loop.stop();
-      return 1;
-    },
+  const loop = idleLoop(doorbell, () => {
+    if (isEnding) loop.stop();
   });
   assert.equal(loop.run(), true);
   assert.equal(loop.run(), true);
