@@ -2,11 +2,9 @@
  * Owns bringing a daemon to what its configuration says, and keeping it there while the file is edited: books are made,
  * mounts come and go, all others stay untouched. A file that is not valid changes nothing. Must never end the daemon.
  */
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type FSWatcher, watch } from "chokidar";
 import { findRemote } from "../lib/shared-rows.ts";
-import { clearStale } from "../mount/kernel/mounting.ts";
 import type { AccessRule } from "../schema/access.ts";
 import type { Config, ConfiguredBook, ConfiguredMount, ConfiguredRemote } from "../schema/config.ts";
 import { PfsError } from "../schema/errors.ts";
@@ -16,6 +14,7 @@ import type { Retention } from "../schema/retention.ts";
 import { type ConfigPlace, readConfig } from "./config-file.ts";
 import type { Daemon } from "./daemon.ts";
 import { findAgent } from "./default-agent.ts";
+import { makeMountDirectory } from "./mount-directory.ts";
 import { findRemoteUrls } from "./remote-urls.ts";
 import { addRemote, clone } from "./shared-books.ts";
 
@@ -252,10 +251,7 @@ export class Configuration {
   /** Answers the directory as the kernel names it. */
   async #mount({ bookId, directory, options }: ConfiguredMount, agent: Config["agent"]): Promise<string> {
     const { daemon } = this.#options;
-    await mkdir(dirname(directory), { recursive: true });
-    // A dead mount of the last time is no directory that can be made or found.
-    await clearStale(directory);
-    await mkdir(directory, { recursive: true });
+    await makeMountDirectory(directory);
     const { agent: named = agent ?? findAgent(undefined), ...mode } = options;
     const mounted = await daemon.mount({ ...mode, bookId, directory, agent: named });
     return mounted.directory;

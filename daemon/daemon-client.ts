@@ -64,10 +64,15 @@ export class DaemonClient {
   /** JSON objects, one by one as they come. @throws as {@link call} */
   async *stream(method: Method, path: string, body?: object): AsyncGenerator<unknown, void> {
     const response = await this.#send(method, path, body);
-    for await (const line of createInterface({ input: response })) {
-      if (line !== "") yield parseLine(line);
+    try {
+      for await (const line of createInterface({ input: response })) {
+        if (line !== "") yield parseLine(line);
+      }
+      if (!response.complete) throw this.#unreachable("it has ended in the middle of its answer");
+    } finally {
+      // Who has had enough of it leaves the rest with the daemon.
+      response.destroy();
     }
-    if (!response.complete) throw this.#unreachable("it has ended in the middle of its answer");
   }
 
   #send(method: Method, path: string, body: Body | undefined, timeoutMs?: number): Promise<IncomingMessage> {

@@ -23,7 +23,7 @@ export function daemonOwner(storeDirectory: string, host: MountHost): StoreOwner
     unshareBook: (bookId) => host.call("unshareBook", { bookId }),
     followRemote: (bookId, page) => host.call("followRemote", { bookId, page }),
     followSnapshot: (bookId, page) => host.call("followSnapshot", { bookId, page }),
-    noteShared: (bookId, pairs, blobs) => host.call("noteShared", { bookId, pairs, blobs }),
+    noteShared: (bookId, pairs, blobs, until) => host.call("noteShared", { bookId, pairs, blobs, until }),
     noteSynced: (bookId, timeMs) => host.call("noteSynced", { bookId, timeMs }),
     storeBlobs: (blobs) => host.call("storeBlobs", { blobs }),
     collectGarbage: (garbage) => host.call("collectGarbage", garbage),

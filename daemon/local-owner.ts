@@ -134,8 +134,8 @@ function ownerOf(library: Library): StoreOwner {
     async followSnapshot(bookId, page) {
       return afterwards(library.followSnapshot(bookId, page));
     },
-    async noteShared(bookId, pairs, blobs) {
-      library.noteShared(bookId, pairs, blobs);
+    async noteShared(bookId, pairs, blobs, until) {
+      library.noteShared(bookId, pairs, blobs, until);
     },
     async noteSynced(bookId, timeMs) {
       library.noteSynced(bookId, timeMs);

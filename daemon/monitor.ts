@@ -40,7 +40,7 @@ export function monitorPages(metrics: Metrics, health: HealthChecks): readonly M
     {
       path: "/readyz",
       summary:
-        "Whether store and mounts answer and the last verify found no error, with reasons; 503 if not.",
+        "Whether store and mounts answer and neither the last verify nor the check in the background found an error, with reasons; 503 if not.",
       make: async () => healthPage(await health.ready()),
     },
   ];

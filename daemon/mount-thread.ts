@@ -165,7 +165,8 @@ class MountThread {
       this.#worktree(bookId);
       return this.#library.followSnapshot(bookId, page);
     },
-    noteShared: ({ bookId, pairs, blobs }) => this.#library.noteShared(bookId, pairs, blobs) as undefined,
+    noteShared: ({ bookId, pairs, blobs, until }) =>
+      this.#library.noteShared(bookId, pairs, blobs, until) as undefined,
     noteSynced: ({ bookId, timeMs }) => this.#library.noteSynced(bookId, timeMs) as undefined,
     storeBlobs: ({ blobs }) => this.#library.storeBlobs(blobs) as undefined,
     status: () => ({

@@ -2,6 +2,7 @@
  * Runs a daemon in this process until it is asked to end, by a signal or over its socket. Owns what signals mean; must
  * never say anything itself.
  */
+import { setFlagsFromString } from "node:v8";
 import type { Config } from "../schema/config.ts";
 import { parseHttpAddress } from "../schema/http-address.ts";
 import { type ConfigPlace, configPlace, readConfig } from "./config-file.ts";
@@ -19,6 +20,11 @@ export interface RunOptions {
   onListening?(daemon: Daemon): Promise<void> | void;
 }
 
+/**
+ * A daemon stays: V8 is to collect garbage rather than to ask for more memory. Without the first its room for young objects grows
+ * to more than 100 MB under load, without the second old ones lie about until there are 30 MB of them; neither is given back.
+ */
+const LITTLE_MEMORY = ["--semi-space-growth-factor=1", "--memory-saver-mode"];
 const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** npm passes on the Ctrl-C that the terminal has sent already: two signals this close are one. */
 const SAME_SIGNAL_MS = 500;
@@ -32,6 +38,7 @@ export async function runDaemon({
   http = process.env.PFS_HTTP,
   onListening,
 }: RunOptions): Promise<void> {
+  for (const flag of LITTLE_MEMORY) setFlagsFromString(flag);
   const manager = ServiceManager.take(process.env, (message) => reporter.fault("service manager", message));
   const configuration = configurationOf(storeDirectory);
   const daemon = await Daemon.start({

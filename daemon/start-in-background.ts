@@ -21,13 +21,13 @@ export const LOG_NAME = "pfsd.log";
 /** How long another daemon that is starting at the same time may take. */
 const OTHER_START_MS = 5_000;
 const RETRY_MS = 50;
-/** A daemon stays: V8 is to collect its garbage rather than to ask for more memory. */
-const LITTLE_MEMORY = ["--max-semi-space-size=1", "--memory-saver-mode"];
+/** V8's room for young objects would have grown to 8 MB before run-daemon.ts can say that it is not to. */
+const LITTLE_MEMORY = "--max-semi-space-size=1";
 /**
  * The C library's arenas, of which each thread would have its own, with what it has freed in them; and the sizes from which it
- * gives back what is freed, which it would raise with each large block. Source: mallopt(3)
+ * gives back what is freed, which it would raise with each large block. The units of systemd have the same. Source: mallopt(3)
  */
-const LITTLE_HEAP = {
+export const LITTLE_HEAP = {
   MALLOC_ARENA_MAX: "2",
   MALLOC_MMAP_THRESHOLD_: "131072",
   MALLOC_TRIM_THRESHOLD_: "131072",
@@ -51,7 +51,7 @@ async function spawnDaemon(storeDirectory: string): Promise<ReadyLine> {
   const log = join(storeDirectory, LOG_NAME);
   const logFd = openSync(log, "a", 0o600);
   const program = fileURLToPath(new URL("bin/pfsd.js", packageRoot()));
-  const options = [...process.execArgv, ...LITTLE_MEMORY];
+  const options = [...process.execArgv, LITTLE_MEMORY];
   const child = spawn(process.execPath, [...options, program, "--store", storeDirectory], {
     // Its own working directory would keep somebody's disk busy.
     cwd: "/",

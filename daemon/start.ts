@@ -2,10 +2,8 @@
  * `npm start`: the sample book, mounted in the checkout, for somebody who wants to see what pfs does. Runs when it is
  * imported. Owns what a newcomer is shown; everything else is the daemon's.
  */
-import { mkdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { clearStale } from "../mount/kernel/mounting.ts";
 import { PfsError } from "../schema/errors.ts";
 import { parseBookId } from "../schema/ids.ts";
 import { DEFAULT_MODE } from "../schema/mount-options.ts";
@@ -15,6 +13,7 @@ import { makeOutput } from "./cli/output.ts";
 import type { Daemon } from "./daemon.ts";
 import { findAgent } from "./default-agent.ts";
 import { packageRoot } from "./module-file.ts";
+import { makeMountDirectory } from "./mount-directory.ts";
 import { currentActor } from "./plain-actor.ts";
 import { runDaemon } from "./run-daemon.ts";
 import { findStore } from "./store-location.ts";
@@ -34,7 +33,7 @@ async function main(): Promise<void> {
     reporter: makeTerminalReporter(output),
     async onListening(daemon) {
       await importSample(daemon);
-      await makeDirectory(directory);
+      await makeMountDirectory(directory);
       const agent = findAgent(undefined);
       await daemon.mount({ ...DEFAULT_MODE, bookId: BOOK, directory, agent, allowOther: false });
       showWhatToTry(shortened(directory));
@@ -62,12 +61,6 @@ async function hasBook({ host }: Daemon): Promise<boolean> {
     if (error instanceof PfsError && error.code === "NOT_FOUND") return false;
     throw error;
   }
-}
-
-/** A dead mount of the last time is no directory that can be made or found. */
-async function makeDirectory(directory: string): Promise<void> {
-  await clearStale(directory);
-  await mkdir(directory, { recursive: true });
 }
 
 function shortened(path: string): string {

@@ -13,7 +13,7 @@ import type { ImportCounts, ReadFile } from "../lib/import.ts";
 import type { ManifestPosition } from "../lib/manifest.ts";
 import type { MetricFamily } from "../lib/metric-family.ts";
 import type { RetentionOutcome, RetentionStep } from "../lib/retention/move-rows.ts";
-import type { RemoteOfBook, SharedPair } from "../lib/shared-rows.ts";
+import type { PulledHead, RemoteOfBook, SharedPair } from "../lib/shared-rows.ts";
 import type { StagedBytes } from "../lib/staging.ts";
 import type { Deletion } from "../lib/worktree/delete-path.ts";
 import type { Resolution } from "../lib/worktree/end-conflict.ts";
@@ -198,7 +198,12 @@ export interface ThreadCalls {
   followRemote: { input: { bookId: BookId; page: SharedPage }; output: FollowOutcome };
   followSnapshot: { input: { bookId: BookId; page: SnapshotPage }; output: SnapshotCounts };
   noteShared: {
-    input: { bookId: BookId; pairs: readonly SharedPair[]; blobs: readonly BlobHash[] };
+    input: {
+      bookId: BookId;
+      pairs: readonly SharedPair[];
+      blobs: readonly BlobHash[];
+      until: PulledHead;
+    };
     output: undefined;
   };
   noteSynced: { input: { bookId: BookId; timeMs: number }; output: undefined };

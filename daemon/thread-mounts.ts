@@ -20,6 +20,8 @@ import { BASE, type BookId, type Seq, type UserId } from "../schema/ids.ts";
 import type { MountMode } from "../schema/mount-options.ts";
 import type { ServeInput, ThreadReport } from "./thread-calls.ts";
 
+const ROOT_UID = 0;
+
 interface Served {
   readonly input: ServeInput;
   readonly device: Device;
@@ -81,8 +83,9 @@ export class ThreadMounts {
         mount: () => mountOf(input),
       },
       owner: { uid, gid },
+      // Root's commands go to the daemon, whoever it runs as: what they have imported is root's.
       lending: input.isForGuest
-        ? { from: { uid: library.store.ownerUid, gid: library.store.ownerGid }, to: { uid, gid } }
+        ? { from: new Set([library.store.ownerUid, ROOT_UID]), to: { uid, gid } }
         : undefined,
       deliveries: this.deliveries,
       errands: this.errands,

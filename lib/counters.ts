@@ -2,7 +2,7 @@
  * Owns what is counted of a store's work since it was opened: numbers in memory, which cost a write less than a microsecond.
  * Must never be asked for a decision.
  */
-import type { ErrorCode } from "../schema/errors.ts";
+import { type ErrorCode, errorCodes } from "../schema/errors.ts";
 import { BASE } from "../schema/ids.ts";
 import { type LogRow, localOperations } from "../schema/log-row.ts";
 import type { RowMaker } from "./log.ts";
@@ -24,6 +24,7 @@ export class Counters {
   readonly #refusals = new LabelledCount<"code">(
     "pfs_refusals_total",
     "What was refused since the start, by code; each time counts, also those of which the log has one row for many.",
+    Object.keys(errorCodes).map((code) => ({ code })),
   );
   readonly #plans = new Histogram(
     "pfs_plan_files",

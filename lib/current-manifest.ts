@@ -5,13 +5,14 @@
 import type { Statement } from "better-sqlite3";
 import { BASE, type BlobHash, type BookId, type Seq } from "../schema/ids.ts";
 import type { Log } from "./log.ts";
-import { type Manifest, type ManifestView, rememberManifest } from "./manifest.ts";
+import { type Manifest, type ManifestLook, type ManifestView, rememberManifest } from "./manifest.ts";
 import { ManifestText } from "./manifest-text.ts";
 import type { Store } from "./store.ts";
 import { fromIso, now, type Time } from "./time.ts";
 
 interface Changed {
   readonly path: string;
+  readonly prevHash: BlobHash | null;
   readonly newHash: BlobHash | null;
   readonly timestamp: string;
 }
@@ -24,7 +25,12 @@ export class CurrentManifest implements ManifestView {
   readonly #log: Log;
   readonly #bookId: BookId;
   readonly #files: Statement<unknown[], [path: string, hash: string]>;
+  readonly #size: Statement<unknown[], number>;
   readonly #changes: Statement<unknown[], Changed>;
+  /** As long as nobody has asked for more. */
+  #look: ManifestLook | undefined;
+  /** Of the text at that position. */
+  #sizeBytes: number | undefined;
   #latest: Manifest | undefined;
   #remembered = "";
 
@@ -38,10 +44,32 @@ export class CurrentManifest implements ManifestView {
         "SELECT path, sha256 FROM file_journal WHERE book_id = ? AND user_id = ? ORDER BY path",
       )
       .raw();
+    this.#size = store.database
+      .prepare<unknown[], number>(
+        "SELECT total(octet_length(path) + octet_length(sha256) + 2) FROM file_journal WHERE book_id = ? AND user_id = ?",
+      )
+      .pluck();
     this.#changes = store.database.prepare(
-      `SELECT path, new_hash AS newHash, timestamp FROM audit_log WHERE seq > ? AND +book_id = ? AND +user_id = ?
+      `SELECT path, prev_hash AS prevHash, new_hash AS newHash, timestamp FROM audit_log WHERE seq > ? AND +book_id = ? AND +user_id = ?
        AND status = 'ok' ORDER BY seq`,
     );
+  }
+
+  look(): ManifestLook {
+    this.#store.read();
+    if (this.#latest !== undefined) return this.get();
+    const seq = this.#log.seq as Seq;
+    if (this.#look?.seq !== seq)
+      this.#look =
+        this.#look === undefined ? { seq, since: timeOf(this.#log) } : this.#lookAgain(this.#look, seq);
+    return this.#look;
+  }
+
+  sizeBytes(): number {
+    this.look();
+    if (this.#latest !== undefined) return this.#latest.text.length;
+    this.#sizeBytes ??= this.#size.get(this.#bookId, BASE) as number;
+    return this.#sizeBytes;
   }
 
   /** As it is now. */
@@ -71,7 +99,24 @@ export class CurrentManifest implements ManifestView {
     const text = ManifestText.of(this.#lines());
     const latest = this.#latest;
     const hash = text.hash();
-    return { text, hash, seq, since: latest?.hash === hash ? latest.since : timeOf(this.#log) };
+    const known = latest?.hash === hash ? latest : this.#look?.seq === seq ? this.#look : undefined;
+    return { text, hash, seq, since: known?.since ?? timeOf(this.#log) };
+  }
+
+  #lookAgain(before: ManifestLook, seq: Seq): ManifestLook {
+    const since = this.#lastChange(before.seq, seq);
+    if (since === undefined) return { ...before, seq };
+    this.#sizeBytes = undefined;
+    return { seq, since };
+  }
+
+  /** When bytes of the base were changed last between two positions; undefined: they were not. */
+  #lastChange(from: Seq, to: Seq): Time | undefined {
+    if (to < from || to - from > MAX_ROWS_BEHIND) return timeOf(this.#log);
+    const last = this.#changes
+      .all(from, this.#bookId, BASE)
+      .findLast(({ prevHash, newHash }) => prevHash !== newHash);
+    return last === undefined ? undefined : fromIso(last.timestamp);
   }
 
   *#lines(): Generator<string, void> {

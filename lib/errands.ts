@@ -6,6 +6,7 @@
 import type { ArchiveScope } from "../schema/archive-scope.ts";
 import type { BlobHash, BookId, Seq, UserId } from "../schema/ids.ts";
 import type { FoundRows, LogSearch } from "./log-search.ts";
+import type { PulledHead } from "./shared-rows.ts";
 import type { ChangeToShare } from "./strict-change.ts";
 import type { LogCheck } from "./verify.ts";
 
@@ -71,8 +72,8 @@ export interface ShareErrand {
 
 /** What came of sharing rows. */
 export type ShareOutcome =
-  /** The shared log has them, at these positions. */
-  | { readonly type: "shared"; readonly seqs: readonly number[] }
+  /** The shared log has them, at these positions; up to `until` there is nothing to be pulled then. */
+  | { readonly type: "shared"; readonly seqs: readonly number[]; readonly until: PulledHead }
   /** It has none of them, as others were first; what they did is here now. */
   | { readonly type: "moved" }
   /** It may have them or not: then they come as others' do. */

@@ -4,13 +4,14 @@
 import { createHash, type Hash } from "node:crypto";
 import { readSync } from "node:fs";
 import type { BlobHash } from "../schema/ids.ts";
+import { allocatePageAligned } from "./libc.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 let chunk: Buffer | undefined;
 
 /** Feeds bytes `start` to `end` of the open file to `hash`. Stops early at the end of the file. */
 export function hashRange(hash: Hash, fd: number, start: number, end: number): void {
-  chunk ??= Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  chunk ??= allocatePageAligned(0, CHUNK_BYTES);
   let offset = start;
   while (offset < end) {
     const length = readSync(fd, chunk, 0, Math.min(CHUNK_BYTES, end - offset), offset);

@@ -4,6 +4,7 @@
  */
 import type { BigIntStats, Dirent } from "node:fs";
 import { access, constants, lstat, readdir, stat } from "node:fs/promises";
+import { userInfo } from "node:os";
 import { PfsError, PosixError } from "../schema/errors.ts";
 import { quote } from "../schema/ids.ts";
 import { type DirectoryPath, decodeName, joinPath, parseTreePath, ROOT } from "../schema/paths.ts";
@@ -101,8 +102,14 @@ export async function scanDirectory(
 
 async function requireDirectory(directory: string): Promise<void> {
   const found = await stat(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
-    throw new PfsError("NOT_FOUND", `There is no directory ${directory}.`, { cause: error });
+    if (error.code === "ENOENT" || error.code === "ENOTDIR")
+      throw new PfsError("NOT_FOUND", `There is no directory ${directory}.`, { cause: error });
+    if (error.code !== "EACCES" && error.code !== "EPERM")
+      throw new PfsError("USAGE", `${directory} cannot be read: ${error.code}.`, { cause: error });
+    throw new PfsError("NOT_PERMITTED", unreadable(directory, error).message, {
+      hint: "A daemon reads as its own user: let that one reach the directory, or copy it to where it can.",
+      cause: error,
+    });
   });
   if (!found.isDirectory()) throw new PfsError("USAGE", `${directory} is not a directory.`);
 }
@@ -190,8 +197,18 @@ function kindOf(found: BigIntStats): string {
 }
 
 function unreadable(source: string, error: unknown): ScanProblem {
-  const message = `${source} cannot be read: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}.`;
+  const { code, message: text } = error as NodeJS.ErrnoException;
+  const message = `${source} cannot be read by ${reader()}: ${code ?? text}.`;
   return { path: source, message, code: "NOT_PERMITTED" };
+}
+
+/** A daemon of the machine has another user than who asks it. */
+function reader(): string {
+  try {
+    return `the user ${userInfo().username}`;
+  } catch {
+    return `the user ${process.geteuid?.()}`;
+  }
 }
 
 function notUtf8(directory: string, name: Buffer): ScanProblem {

@@ -10,6 +10,7 @@ import type { BlobHash, FileId } from "../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "./blobs.ts";
 import { newDraftPath } from "./draft-path.ts";
 import type { ScannedFile } from "./import-scan.ts";
+import { allocatePageAligned } from "./libc.ts";
 import type { Actor } from "./node.ts";
 import { runBounded } from "./run-bounded.ts";
 import { discardStaged, type LargeBytes, type SmallBytes } from "./staging.ts";
@@ -208,7 +209,7 @@ async function stage(
     try {
       await copy.chmod(0o600);
       const digest = createHash("sha256");
-      const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      const chunk = allocatePageAligned(0, CHUNK_BYTES);
       let sizeBytes = 0;
       for (;;) {
         const { bytesRead } = await copy.read(chunk, 0, CHUNK_BYTES, sizeBytes);

@@ -42,6 +42,7 @@ export class Journal {
   readonly #byId: Statement<unknown[], RawRow>;
   readonly #below: Statement<unknown[], RawRow>;
   readonly #firstBelow: Statement<unknown[]>;
+  readonly #lastPath: Statement<unknown[], string>;
   readonly #hasFile: Statement<unknown[]>;
   readonly #insert: Statement<unknown[]>;
   readonly #update: Statement<unknown[]>;
@@ -64,6 +65,11 @@ export class Journal {
     this.#firstBelow = store.database.prepare(
       `SELECT 1 FROM file_journal WHERE book_id = ? AND path > ? AND path < ? AND user_id = ? AND parent IS NOT NULL LIMIT 1`,
     );
+    this.#lastPath = store.database
+      .prepare<unknown[], string>(
+        "SELECT path FROM file_journal WHERE book_id = ? AND user_id = ? ORDER BY path DESC LIMIT 1",
+      )
+      .pluck();
     this.#hasFile = store.database.prepare("SELECT 1 FROM file_journal WHERE file_id = ? AND user_id = ?");
     this.#insert = store.database.prepare(
       `INSERT INTO file_journal (book_id, path, user_id, sha256, size, mode, mtime, file_id, storage_backend,
@@ -103,6 +109,11 @@ export class Journal {
   hasBelow(directory: string): boolean {
     const [from, to] = rangeBelow(directory);
     return this.#firstBelow.get(this.#bookId, from, to, this.#userId) !== undefined;
+  }
+
+  /** The last path that has a row, bytewise. */
+  lastPath(): string | undefined {
+    return this.#lastPath.get(this.#bookId, this.#userId);
   }
 
   /** Whether some path of the layer has this file, vacated or not. */

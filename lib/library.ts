@@ -18,7 +18,7 @@ import { Log } from "./log.ts";
 import { LogPages } from "./log-pages.ts";
 import type { Actor } from "./node.ts";
 import { refuseLosing } from "./only-remote.ts";
-import { type RemoteOfBook, type SharedPair, SharedRows } from "./shared-rows.ts";
+import { type PulledHead, type RemoteOfBook, type SharedPair, SharedRows } from "./shared-rows.ts";
 import type { StagedBytes } from "./staging.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { StrictGate } from "./strict-gate.ts";
@@ -187,9 +187,14 @@ export class Library {
     }
   }
 
-  /** Rows of a book's log are in the shared log, and these bytes on the remote. */
-  noteShared(bookId: BookId, pairs: readonly SharedPair[], blobs: readonly BlobHash[]): void {
-    this.store.transaction(() => this.#sharedRows(bookId).notePushed(pairs, blobs));
+  /** Rows of a book's log are in the shared log, and these bytes on the remote; up to `until` there is nothing to be pulled. */
+  noteShared(
+    bookId: BookId,
+    pairs: readonly SharedPair[],
+    blobs: readonly BlobHash[],
+    until: PulledHead,
+  ): void {
+    this.store.transaction(() => this.#sharedRows(bookId).notePushed(pairs, blobs, until));
   }
 
   /** A sync of a book has gone well. @param timeMs milliseconds since 1970 */

@@ -6,6 +6,7 @@ import type { Statement } from "better-sqlite3";
 import type { AgentName, BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
 import {
   canonicalJson,
+  ERROR_MESSAGE_MAX_CHARS,
   entryHash,
   GENESIS_HASH,
   type LogOperation,
@@ -149,7 +150,7 @@ export class Log {
       prev_hash: entry.prevHash,
       new_hash: entry.newHash,
       status: entry.status ?? "ok",
-      error_message: entry.errorMessage ?? null,
+      error_message: cutMessage(entry.errorMessage ?? null),
       execution_time_ms: Math.round((performance.now() - entry.startedMs) * 1000) / 1000,
       file_id: entry.fileId,
       prev_path: entry.prevPath ?? null,
@@ -193,4 +194,10 @@ export class Log {
     this.#head = head?.entry_hash ?? GENESIS_HASH;
     this.#timestamp = head?.timestamp ?? "";
   }
+}
+
+/** A message may have in it what a remote has said, of any length. */
+function cutMessage(message: string | null): string | null {
+  if (message === null || message.length <= ERROR_MESSAGE_MAX_CHARS) return message;
+  return `${message.slice(0, ERROR_MESSAGE_MAX_CHARS - 1).toWellFormed()}…`;
 }

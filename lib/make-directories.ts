@@ -13,10 +13,10 @@ import { PfsError } from "../schema/errors.ts";
 export function makeDirectories(path: string, mode: number): void {
   const error = tryMake(path, mode);
   if (error === undefined) return;
-  if (error.code !== "ENOENT" || dirname(path) === path) throw refused(path, error);
+  if (error.code !== "ENOENT" || dirname(path) === path) throw directoryRefused(path, error);
   makeDirectories(dirname(path), mode);
   const again = tryMake(path, mode);
-  if (again !== undefined) throw refused(path, again);
+  if (again !== undefined) throw directoryRefused(path, again);
 }
 
 /** The failure; none when the directory is there now. */
@@ -31,10 +31,16 @@ function tryMake(path: string, mode: number): NodeJS.ErrnoException | undefined 
 }
 
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // Another user's mount, or a dead one: mkdir's EEXIST says enough.
+    return false;
+  }
 }
 
-function refused(path: string, cause: NodeJS.ErrnoException): PfsError {
+/** That a directory cannot be made, as a sentence. */
+export function directoryRefused(path: string, cause: NodeJS.ErrnoException): PfsError {
   return new PfsError("USAGE", `The directory ${path} cannot be made: ${cause.code}.`, {
     hint: "Name a place where you may make one.",
     cause,

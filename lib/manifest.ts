@@ -27,8 +27,18 @@ export interface Manifest {
   readonly since: Time;
 }
 
+/** What can be told of a manifest without its lines. */
+export type ManifestLook = Pick<Manifest, "seq" | "since">;
+
+/** As long as every other: for texts that name a manifest and are only measured. */
+export const ANY_MANIFEST_HASH = "0".repeat(64) as BlobHash;
+
 /** The manifest of what a mount shows: of the present, or of a position. */
 export interface ManifestView {
+  /** For whoever only looks at it, as `find` does: neither this nor {@link sizeBytes} makes lines to keep. */
+  look(): ManifestLook;
+  /** The length of its text. */
+  sizeBytes(): number;
   get(): Manifest;
   /** The same, to be shown: its hash can be asked for from then on. */
   tell(): Manifest;

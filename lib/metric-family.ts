@@ -42,14 +42,23 @@ export class LabelledCount<Name extends string> {
   readonly #help: string;
   readonly #counts = new Map<string, { readonly labels: Readonly<Record<Name, string>>; value: number }>();
 
-  constructor(name: MetricFamily["name"], help: string) {
+  /**
+   * @param known labels that are there from the start, with 0: of a series that is born with its first event Prometheus'
+   * increase() and rate() do not see that one
+   */
+  constructor(
+    name: MetricFamily["name"],
+    help: string,
+    known: readonly Readonly<Record<Name, string>>[] = [],
+  ) {
     this.#name = name;
     this.#help = help;
+    for (const labels of known) this.#counts.set(keyOf(labels), { labels, value: 0 });
   }
 
   /** Always the same names, in the same order. */
   add(labels: Readonly<Record<Name, string>>): void {
-    const key = Object.values(labels).join();
+    const key = keyOf(labels);
     const count = this.#counts.get(key);
     if (count === undefined) this.#counts.set(key, { labels, value: 1 });
     else count.value++;
@@ -59,6 +68,10 @@ export class LabelledCount<Name extends string> {
     const values = [...this.#counts.values()].map(({ labels, value }) => ({ labels, value }));
     return { name: this.#name, help: this.#help, type: "counter", aggregator: "sum", values };
   }
+}
+
+function keyOf(labels: Labels): string {
+  return Object.values(labels).join();
 }
 
 /** Counts values by how large they are. */

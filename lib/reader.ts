@@ -16,6 +16,7 @@ import { absentBytes, isOnRemote, unfetched } from "./absent-bytes.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
 import { type Book, type BookRow, toBook } from "./book.ts";
 import { type Conflict, countConflicts, listConflicts } from "./conflict-table.ts";
+import { allocatePageAligned } from "./libc.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
 import { damaged, refuseDamaged } from "./store.ts";
 import { fromQuotient, type Time } from "./time.ts";
@@ -267,7 +268,7 @@ export class StoreReader {
     });
     try {
       const digest = createHash("sha256");
-      const into = chunk ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+      const into = chunk ?? allocatePageAligned(0, CHUNK_BYTES);
       for (;;) {
         const { bytesRead } = await object.read(into, 0, into.byteLength, null);
         if (bytesRead === 0) break;

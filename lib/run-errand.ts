@@ -16,6 +16,7 @@ import type {
   ShareErrand,
 } from "./errands.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { allocatePageAligned } from "./libc.ts";
 import { PAGE_ROWS } from "./log-pages.ts";
 import { searchLog } from "./log-search.ts";
 import { StoreReader } from "./reader.ts";
@@ -55,7 +56,7 @@ async function hashFile({ path, sync }: HashErrand): Promise<HashOutcome | undef
   try {
     const before = fingerprintOf(await file.stat({ bigint: true }));
     const hash = createHash("sha256");
-    const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    const chunk = allocatePageAligned(0, CHUNK_BYTES);
     for (;;) {
       const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, null);
       if (bytesRead === 0) break;

@@ -22,8 +22,17 @@ export interface RemoteOfBook {
 export interface SharedPosition {
   /** Position of the shared log up to which this store has everything. */
   readonly pulledSeq: number;
+  /** The entry_hash of the row there, by which it is known again; null: not known, or no row. */
+  readonly pulledHash: string | null;
   /** Position of this store's log up to which every row of the book is shared. */
   readonly pushedSeq: number;
+}
+
+/** A position of the shared log up to which this store has everything. */
+export interface PulledHead {
+  readonly seq: number;
+  /** Of the row there; null: not known. */
+  readonly entryHash: string | null;
 }
 
 /** A row of this store's log with its row of the shared log. */
@@ -59,7 +68,7 @@ export interface RemoteState extends RemoteOfBook, SharedPosition {
 export const IS_FOR_OTHERS = `+a.operation NOT IN (${localOperations.map((operation) => `'${operation}'`).join(", ")})`;
 
 const SELECT_REMOTE = `SELECT book_id AS bookId, log_url AS logUrl, blobs_url AS blobsUrl, remote_id AS remoteId,
-  pulled_seq AS pulledSeq, pushed_seq AS pushedSeq, last_sync AS lastSyncMs FROM remote`;
+  pulled_seq AS pulledSeq, pulled_hash AS pulledHash, pushed_seq AS pushedSeq, last_sync AS lastSyncMs FROM remote`;
 
 /** Undefined for a book that is not shared. */
 export function findRemote(database: Database, bookId: BookId): RemoteState | undefined {
@@ -67,13 +76,14 @@ export function findRemote(database: Database, bookId: BookId): RemoteState | un
 }
 
 /** Where a book was shared until it was shared no more, and how far. */
-export type LeftRemote = Pick<RemoteState, "remoteId" | "pulledSeq" | "pushedSeq">;
+export type LeftRemote = Pick<RemoteState, "remoteId" | "pulledSeq" | "pulledHash" | "pushedSeq">;
 
 /** Undefined for a book that is shared, or never was. */
 export function findLeftRemote(database: Database, bookId: BookId): LeftRemote | undefined {
   return database
     .prepare<unknown[], LeftRemote>(
-      "SELECT remote_id AS remoteId, pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM left_remote WHERE book_id = ?",
+      `SELECT remote_id AS remoteId, pulled_seq AS pulledSeq, pulled_hash AS pulledHash, pushed_seq AS pushedSeq
+       FROM left_remote WHERE book_id = ?`,
     )
     .get(bookId);
 }
@@ -115,9 +125,11 @@ export class SharedRows {
     this.#database = database;
     const notSettled = `${IS_FOR_OTHERS} AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq AND s.shared_seq <= +:pulled)`;
     this.#position = database.prepare(
-      "SELECT pulled_seq AS pulledSeq, pushed_seq AS pushedSeq FROM remote WHERE book_id = ?",
+      "SELECT pulled_seq AS pulledSeq, pulled_hash AS pulledHash, pushed_seq AS pushedSeq FROM remote WHERE book_id = ?",
     );
-    this.#setPulled = database.prepare("UPDATE remote SET pulled_seq = max(pulled_seq, ?) WHERE book_id = ?");
+    this.#setPulled = database.prepare(
+      "UPDATE remote SET pulled_seq = :seq, pulled_hash = :entryHash WHERE book_id = :bookId AND pulled_seq < :seq",
+    );
     this.#setPushed = database.prepare("UPDATE remote SET pushed_seq = ? WHERE book_id = ?");
     this.#note = database.prepare(
       "INSERT INTO shared_row (seq, book_id, shared_seq) VALUES (?, ?, ?) ON CONFLICT (seq) DO NOTHING",
@@ -179,12 +191,13 @@ export class SharedRows {
   connect({ logUrl, blobsUrl, remoteId }: RemoteOfBook): void {
     const left = findLeftRemote(this.#database, this.#bookId);
     const isBack = left?.remoteId === remoteId;
-    const { pulledSeq = 0, pushedSeq = 0 } = isBack ? left : {};
+    const { pulledSeq = 0, pulledHash = null, pushedSeq = 0 } = isBack ? left : {};
     this.#database
       .prepare(
-        "INSERT INTO remote (book_id, log_url, blobs_url, remote_id, pulled_seq, pushed_seq) VALUES (?, ?, ?, ?, ?, ?)",
+        `INSERT INTO remote (book_id, log_url, blobs_url, remote_id, pulled_seq, pulled_hash, pushed_seq)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
       )
-      .run(this.#bookId, logUrl, blobsUrl, remoteId, pulledSeq, pushedSeq);
+      .run(this.#bookId, logUrl, blobsUrl, remoteId, pulledSeq, pulledHash, pushedSeq);
     if (isBack)
       this.#run("INSERT INTO remote_blob SELECT sha256, book_id FROM left_remote_blob WHERE book_id = ?");
     else {
@@ -198,7 +211,8 @@ export class SharedRows {
   disconnect(): void {
     this.#forgetLeft();
     this.#run(
-      "INSERT INTO left_remote SELECT book_id, remote_id, pulled_seq, pushed_seq FROM remote WHERE book_id = ?",
+      `INSERT INTO left_remote (book_id, remote_id, pulled_seq, pulled_hash, pushed_seq)
+       SELECT book_id, remote_id, pulled_seq, pulled_hash, pushed_seq FROM remote WHERE book_id = ?`,
     );
     this.#run("INSERT INTO left_remote_blob SELECT sha256, book_id FROM remote_blob WHERE book_id = ?");
     this.#run("DELETE FROM remote_blob WHERE book_id = ?");
@@ -224,14 +238,14 @@ export class SharedRows {
     this.#note.run(seq, this.#bookId, sharedSeq);
   }
 
-  /** These rows of the log are in the shared log, and these bytes on the remote. Only within a transaction. */
-  notePushed(pairs: readonly SharedPair[], blobs: readonly BlobHash[]): void {
+  /**
+   * These rows of the log are in the shared log, and these bytes on the remote. Only within a transaction.
+   * @param until up to where there is nothing to be pulled, as nobody was in between
+   */
+  notePushed(pairs: readonly SharedPair[], blobs: readonly BlobHash[], until: PulledHead): void {
     for (const { seq, sharedSeq } of pairs) this.note(seq, sharedSeq);
     for (const hash of blobs) this.noteBlob(hash);
-    // What nobody was in between of needs no pulling.
-    let pulled = this.position()?.pulledSeq ?? 0;
-    for (const { sharedSeq } of pairs) if (sharedSeq === pulled + 1) pulled = sharedSeq;
-    this.advancePulled(pulled);
+    this.advancePulled(until);
     this.advancePushed();
   }
 
@@ -241,8 +255,8 @@ export class SharedRows {
   }
 
   /** Everything up to a position of the shared log is here. Only within a transaction. */
-  advancePulled(sharedSeq: number): void {
-    this.#setPulled.run(sharedSeq, this.#bookId);
+  advancePulled({ seq, entryHash }: PulledHead): void {
+    this.#setPulled.run({ seq, entryHash, bookId: this.#bookId });
   }
 
   /** Moves the position up to which everything is shared as far as it goes. Only within a transaction. */

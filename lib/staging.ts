@@ -7,8 +7,12 @@ import { type FileHandle, open, unlink } from "node:fs/promises";
 import { PfsError } from "../schema/errors.ts";
 import type { BlobHash } from "../schema/ids.ts";
 import { INLINE_MAX_BYTES } from "./blobs.ts";
+import { DiskSpace } from "./disk-space.ts";
 import { newDraftPath } from "./draft-path.ts";
 import { WriteBehind } from "./write-behind.ts";
+
+/** For so much space is asked at a time: not for more, as several files may be on their way at once. */
+const SPACE_BYTES = 256 * 1024;
 
 /** Bytes that are ready to be recorded. Plain data: it may be sent to the thread that owns the store. */
 export interface StagedBytes {
@@ -58,7 +62,7 @@ export async function stageStream(
       sizeBytes += chunk.byteLength;
       held.push(chunk);
       if (sizeBytes > INLINE_MAX_BYTES) {
-        large ??= await LargeStage.open(newDraftPath(storeDirectory));
+        large ??= await LargeStage.open(storeDirectory);
         for (const each of held.splice(0)) await large.write(each);
       }
       if (sizeBytes > limitBytes) break;
@@ -81,27 +85,42 @@ export async function stageStream(
 
 /** A large file on its way into drafts/. */
 class LargeStage {
+  readonly #storeDirectory: string;
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #digest = createHash("sha256");
   readonly #writeBehind: WriteBehind;
   #sizeBytes = 0;
+  /** Up to here there was space for it. */
+  #spaceBytes = 0;
 
-  static async open(path: string): Promise<LargeStage> {
-    return new LargeStage(path, await open(path, "wx", 0o600));
+  static async open(storeDirectory: string): Promise<LargeStage> {
+    const path = newDraftPath(storeDirectory);
+    return new LargeStage(storeDirectory, path, await open(path, "wx", 0o600));
   }
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(storeDirectory: string, path: string, file: FileHandle) {
+    this.#storeDirectory = storeDirectory;
     this.#path = path;
     this.#file = file;
     this.#writeBehind = new WriteBehind(file.fd);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    this.#askForSpace(bytes.byteLength);
     this.#digest.update(bytes);
     await this.#file.writeFile(bytes);
     this.#sizeBytes += bytes.byteLength;
     this.#writeBehind.advance(this.#sizeBytes);
+  }
+
+  /** What saves need stays free. @throws PfsError FULL */
+  #askForSpace(bytes: number): void {
+    if (this.#sizeBytes + bytes <= this.#spaceBytes) return;
+    const wanted = Math.max(bytes, SPACE_BYTES);
+    // Looked at anew each time: others write there, too.
+    new DiskSpace(this.#storeDirectory, undefined).check(wanted, undefined);
+    this.#spaceBytes = this.#sizeBytes + wanted;
   }
 
   async finish(): Promise<StagedBytes> {

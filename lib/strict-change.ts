@@ -102,7 +102,7 @@ export class StrictChange {
     if (outcome.type === "moved") throw this.#ask(rows);
     const pairs = rows.map(({ seq }, index) => ({ seq, sharedSeq: outcome.seqs[index] as number }));
     const hashes = rows.flatMap(({ new_hash }) => (new_hash === null ? [] : [new_hash as BlobHash]));
-    this.#shared.notePushed(pairs, hashes);
+    this.#shared.notePushed(pairs, hashes, outcome.until);
     this.#question = undefined;
   }
 

@@ -20,7 +20,8 @@ export interface Owner {
 
 /** Whose files of the book a kernel is told to be whose. */
 export interface Lending {
-  readonly from: Owner;
+  /** Unix users. */
+  readonly from: ReadonlySet<number>;
   readonly to: Owner;
 }
 
@@ -54,7 +55,7 @@ export class KernelView {
     attributes: this.attributes,
   };
 
-  /** @param lending what is the one's and open to all is the other's on this mount; without it everything is whose it is */
+  /** @param lending what is those users' and open to all is the other's on this mount; without it everything is whose it is */
   constructor(lending?: Lending) {
     this.#lending = lending;
   }
@@ -62,7 +63,7 @@ export class KernelView {
   /** Who is told to own what is another's; undefined: whoever owns it is told. */
   borrowerOf(node: Node): Owner | undefined {
     const lending = this.#lending;
-    if (lending === undefined || node.uid !== lending.from.uid) return undefined;
+    if (lending === undefined || !lending.from.has(node.uid)) return undefined;
     return USUAL_PERMISSIONS.has(node.mode & PERMISSIONS) ? lending.to : undefined;
   }
 

@@ -89,6 +89,12 @@ export const logColumns = [
   "entry_hash",
 ] as const satisfies readonly (keyof LogRow)[];
 
+/**
+ * The longest error_message: a sentence that names paths, and others' sentences in it. Rows with a longer one are not made, and
+ * not taken from others.
+ */
+export const ERROR_MESSAGE_MAX_CHARS = 16_384;
+
 /** What stands for the entry hash before the first row. */
 export const GENESIS_HASH = "0".repeat(64);
 

@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import { parseAgentName, parseBookId, parseLayerOwner } from "./ids.ts";
-import { canonicalJson, type LogRowBody, logOperations } from "./log-row.ts";
+import { canonicalJson, ERROR_MESSAGE_MAX_CHARS, type LogRowBody, logOperations } from "./log-row.ts";
 import { parseTreePath } from "./paths.ts";
 import { lazily } from "./zod.ts";
 
@@ -83,7 +83,7 @@ const shapes = lazily((z): { toShare: z.ZodType<RowToShare>; shared: z.ZodType<S
     prev_hash: hash.nullable(),
     new_hash: hash.nullable(),
     status: z.enum(["ok", "refused"]),
-    error_message: text(100_000).nullable(),
+    error_message: text(ERROR_MESSAGE_MAX_CHARS).nullable(),
     execution_time_ms: z.number().nonnegative(),
     file_id: z
       .number()

@@ -31,6 +31,7 @@ const NEEDED_PROGRAMS: readonly NeededProgram[] = [
   { binary: "setfacl", debianPackage: "acl" },
   { binary: "fusermount3", debianPackage: "fuse3" },
   { binary: "fuse-overlayfs", debianPackage: "fuse-overlayfs" },
+  // It brings libfuse 2, too, which fuse-native is made with.
   { binary: "bindfs", debianPackage: "bindfs" },
   { binary: "strace", debianPackage: "strace" },
   { binary: "fio", debianPackage: "fio" },

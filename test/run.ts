@@ -6,13 +6,16 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { prepareMachine } from "./machine.ts";
 import { describeOutcome, describeTotals, type Outcome } from "./runner/outcome.ts";
-import { runStep, type Step } from "./runner/step.ts";
+import type { Step } from "./runner/step.ts";
 import { runTestFiles } from "./runner/test-run.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const LONG_TESTS = "test/long/**/*.test.ts";
 /** Begun first, so that the others run beside it. */
 const LONGEST = "test/long/soak.test.ts";
+/** More than the two processors that there are at least: tests wait for daemons and disks, and the long ones for time, too. */
+const CONCURRENCY = 3;
+const LONG_CONCURRENCY = 4;
 const TIMEOUT_MS = 600_000;
 const LONG_TIMEOUT_MS = 30 * 60_000;
 const HELP = `Usage: npm test -- [PATTERN…]      all tests, or those whose path contains a pattern
@@ -54,16 +57,20 @@ async function main(): Promise<number> {
   const isWanted = (name: string): boolean =>
     patterns.length === 0 || patterns.some((part) => name.includes(part));
   const steps = values.long === true ? [] : STEPS.filter(({ title }) => isWanted(title));
-  for (const step of steps) onOutcome(await runStep(step));
   const files = listTestFiles(values.long === true).filter(isWanted);
   if (steps.length + files.length === 0) {
     const details =
       patterns.length === 0 ? "there is no test" : `no test's path contains ${patterns.join(" or ")}`;
     onOutcome({ title: "tests", passed: 0, failures: [{ name: "no test ran", details }], durationMs: 0 });
   }
-  if (files.length > 0) {
-    await runTestFiles({ files, timeoutMs: timeoutOf(values), onOutcome });
-  }
+  if (steps.length + files.length > 0)
+    await runTestFiles({
+      files,
+      steps,
+      concurrency: values.long === true ? LONG_CONCURRENCY : CONCURRENCY,
+      timeoutMs: timeoutOf(values),
+      onOutcome,
+    });
   return finish(outcomes);
 }
 

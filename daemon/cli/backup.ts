@@ -24,7 +24,8 @@ export function addBackup(program: Command, contextOf: ContextOf): void {
     .description(
       "Writes a tar archive of the whole store, as it is at one moment: all books, their log, every version, overlays, " +
         "conflicts, what editors and git keep beside the books, and the key that signs the log, so keep it as safe as the " +
-        "store. A daemon may go on working. What is written is verified.",
+        "store. Bytes that are on a remote only are not in it: `pfs prefetch BOOK --history` brings them first. A daemon may go " +
+        "on working. What is written is verified.",
     )
     .argument("<file>", "the file to make; - is standard output")
     .option("--force", "replace a file that is there")

@@ -1,14 +1,14 @@
 /**
  * What every command is given: the store, how to print, and the way to whoever owns the store, be it a daemon or this
- * process. Owns that choice; must never know a command.
+ * process. Owns that choice, and that what reads and what writes a store is loaded only by who needs it: it is most of what a
+ * command's start takes. Must never know a command.
  */
-import { StoreReader } from "../../lib/reader.ts";
+import type { StoreReader } from "../../lib/reader.ts";
 import type { StoreOptions } from "../../lib/store.ts";
 import { PfsError } from "../../schema/errors.ts";
 import type { BookId } from "../../schema/ids.ts";
 import { answersAt, type DaemonClient, findDaemon } from "../daemon-client.ts";
 import type { DaemonStatus } from "../daemon-status.ts";
-import { settleStore, withLocalOwner } from "../local-owner.ts";
 import { findStore } from "../store-location.ts";
 import type { StoreOwner } from "../store-owner.ts";
 import type { CommandFetcher } from "./command-fetcher.ts";
@@ -45,6 +45,7 @@ export class Context {
     for (;;) {
       const daemon = await this.daemon();
       if (daemon !== undefined) return ways.viaDaemon(daemon);
+      const { withLocalOwner } = await import("../local-owner.ts");
       try {
         return await withLocalOwner(this.storeDirectory, ways.directly, options);
       } catch (error) {
@@ -65,8 +66,9 @@ export class Context {
   ): Promise<Result> {
     const daemon = await this.daemon();
     if (daemon !== undefined) await daemon.call("POST", "/settle", { book: bookId });
-    else settleStore(this.storeDirectory);
-    const reader = StoreReader.open(this.storeDirectory);
+    else (await import("../local-owner.ts")).settleStore(this.storeDirectory);
+    const { StoreReader: Reader } = await import("../../lib/reader.ts");
+    const reader = Reader.open(this.storeDirectory);
     let fetcher: Promise<CommandFetcher> | undefined;
     // All that syncs comes with it: few commands find that bytes are missing.
     const begin = async (): Promise<CommandFetcher> => {

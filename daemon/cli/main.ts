@@ -103,9 +103,10 @@ async function makeProgram(): Promise<Command> {
   return program;
 }
 
-/** The one command that the first word names; all of them for everything else, such as help and mistyped words. */
+/** The one command that the first word names; none for the version; all of them for everything else, such as help and mistyped words. */
 function findWanted(): (() => Promise<AddCommand>)[] {
   const [first] = findWords();
+  if (first === undefined && process.argv.includes("--version")) return [];
   const wanted = first === undefined ? undefined : commandNamed(first.word);
   return wanted === undefined || NEEDS_ALL.has(first?.word ?? "") ? Object.values(commands) : [wanted];
 }

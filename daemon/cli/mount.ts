@@ -2,7 +2,6 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { StoreReader } from "../../lib/reader.ts";
 import { clearStale } from "../../mount/kernel/mounting.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type AgentName, type BookId, parseBookId } from "../../schema/ids.ts";
@@ -10,7 +9,6 @@ import { type MountOptions, parseMountOptions } from "../../schema/mount-options
 import { DaemonClient } from "../daemon-client.ts";
 import { findAgent } from "../default-agent.ts";
 import type { MountDescription } from "../mount-registry.ts";
-import { runDaemon } from "../run-daemon.ts";
 import { startInBackground } from "../start-in-background.ts";
 import { makeTerminalReporter } from "../terminal-reporter.ts";
 import type { ContextOf } from "./command.ts";
@@ -90,7 +88,7 @@ function collect(value: string, previous: string[] = []): string[] {
 
 async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   const running = await context.daemon();
-  if (running === undefined) requireStore(context.storeDirectory);
+  if (running === undefined) await requireStore(context.storeDirectory);
   const daemon = running ?? (await startInBackground(context.storeDirectory));
   try {
     await tellMount(context, await askToMount(daemon, wanted));
@@ -142,7 +140,8 @@ function pastOf({ position, position_time: time }: MountDescription): string {
 }
 
 /** A daemon makes a store where there is none; that would be a mistyped --store, as there is no book to mount in it. */
-function requireStore(storeDirectory: string): void {
+async function requireStore(storeDirectory: string): Promise<void> {
+  const { StoreReader } = await import("../../lib/reader.ts");
   StoreReader.open(storeDirectory).close();
 }
 
@@ -174,7 +173,9 @@ async function mountHere(context: Context, wanted: Wanted): Promise<void> {
       },
     );
   }
-  requireStore(context.storeDirectory);
+  await requireStore(context.storeDirectory);
+  // The whole daemon, which most mounts find running.
+  const { runDaemon } = await import("../run-daemon.ts");
   await runDaemon({
     storeDirectory: context.storeDirectory,
     reporter: makeTerminalReporter(context.output),

@@ -15,7 +15,7 @@ import type { ContextOf } from "./command.ts";
 import { columns, counted } from "./text.ts";
 
 export const URL_HELP =
-  "postgres://USER@HOST/DATABASE and s3://BUCKET/PREFIX?endpoint=https://…, or file:///DIR for both (default: DATABASE_URL, PFS_REMOTE)";
+  "postgres://USER@HOST/DATABASE and s3://BUCKET/PREFIX?endpoint=https://… (of AWS: ?region=…), or file:///DIR for both (default: DATABASE_URL, PFS_REMOTE)";
 
 export function addRemoteCommand(program: Command, contextOf: ContextOf): void {
   const remote = program

@@ -11,7 +11,7 @@ export function addUp(program: Command, contextOf: ContextOf): void {
     .summary("serve the store from this terminal")
     .description(
       "Runs the daemon here instead of in the background and tells saves and refusals as they happen. It mounts " +
-        "nothing by itself: `pfs mount` in another terminal does. Ctrl-C unmounts everything and ends it.",
+        "what the configuration lists; `pfs mount` in another terminal mounts more. Ctrl-C unmounts everything and ends it.",
     )
     .option("--http <address>", HTTP_HELP)
     .addHelpText("after", "\nExample:\n  pfs up --http 9130 & curl http://127.0.0.1:9130/metrics")

@@ -15,7 +15,7 @@ export function logRoutes(daemon: Daemon): Route[] {
       method: "GET",
       path: "/log",
       summary:
-        "Rows of the log, newest first, one a line; ?book=&path=&below=&glob=&user=&agent=&operation=&since=&limit=",
+        "Rows of the log, newest first, one a line; ?book=&path=&below=&glob=&user=&agent=&operation=&status=&since=&until=&follow=1&limit=",
       async *handle({ query }) {
         const { book, follow, limit, user: userId, ...rest } = check(logQuery, Object.fromEntries(query));
         await daemon.host.call("settle", { bookId: book, minimumAgeMs: SETTLE_AGE_MS });

@@ -7,6 +7,7 @@ import { crc32, createDeflateRaw, deflateRaw } from "node:zlib";
 import type { BlobHash } from "../../schema/ids.ts";
 import { formatResumeToken } from "../../schema/resume-token.ts";
 import { fetchedAhead } from "../blob-fetcher.ts";
+import { allocatePageAligned } from "../libc.ts";
 import { FileType } from "../node.ts";
 import type { BookFile, StoreReader } from "../reader.ts";
 import { fromIso } from "../time.ts";
@@ -147,7 +148,7 @@ export class BookArchive {
   }
 
   async #prepare(file: BookFile): Promise<Prepared> {
-    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(WHOLE_BYTES);
+    const buffer = this.#buffers.pop() ?? allocatePageAligned(0, WHOLE_BYTES);
     let [crc, sizeBytes] = [0, 0];
     let whole: Uint8Array | undefined;
     try {

@@ -5,7 +5,7 @@
 import { createHash, hash as sha256 } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { BlobHash, BookId } from "../../schema/ids.ts";
-import { dropCached } from "../libc.ts";
+import { allocatePageAligned, dropCached } from "../libc.ts";
 import type { StoreReader } from "../reader.ts";
 import type { Difference } from "./difference.ts";
 
@@ -63,7 +63,7 @@ function* compareFile(
   try {
     if (fstatSync(fd).size !== size) return "do not match their hash";
     const digest = createHash("sha256");
-    const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, Math.max(1, size)));
+    const piece = allocatePageAligned(0, Math.min(PIECE_BYTES, Math.max(1, size)));
     for (let at = 0; ; ) {
       const bytes = readSync(fd, piece, 0, piece.byteLength, at);
       if (bytes === 0) break;

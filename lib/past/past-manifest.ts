@@ -3,7 +3,13 @@
  * look at the present.
  */
 import type { BookId, Seq } from "../../schema/ids.ts";
-import { type Manifest, type ManifestView, manifestLines, rememberManifest } from "../manifest.ts";
+import {
+  type Manifest,
+  type ManifestLook,
+  type ManifestView,
+  manifestLines,
+  rememberManifest,
+} from "../manifest.ts";
 import { ManifestText } from "../manifest-text.ts";
 import type { Store } from "../store.ts";
 import { fromIso, now } from "../time.ts";
@@ -13,6 +19,8 @@ export class PastManifest implements ManifestView {
   readonly #store: Store;
   readonly #bookId: BookId;
   readonly #seq: Seq;
+  #look: ManifestLook | undefined;
+  #sizeBytes: number | undefined;
   #made: Manifest | undefined;
   #isRemembered = false;
 
@@ -20,6 +28,17 @@ export class PastManifest implements ManifestView {
     this.#store = store;
     this.#bookId = bookId;
     this.#seq = seq;
+  }
+
+  look(): ManifestLook {
+    this.#look ??= this.#lookOnce();
+    return this.#look;
+  }
+
+  sizeBytes(): number {
+    if (this.#made !== undefined) return this.#made.text.length;
+    this.#sizeBytes ??= this.#sumUp();
+    return this.#sizeBytes;
   }
 
   get(): Manifest {
@@ -37,13 +56,24 @@ export class PastManifest implements ManifestView {
 
   #make(): Manifest {
     this.#store.read();
-    const text = ManifestText.of(manifestLines(this.#store.database, this.#bookId, this.#seq));
+    const text = ManifestText.of(this.#lines());
+    return { text, hash: text.hash(), ...this.look() };
+  }
+
+  #lookOnce(): ManifestLook {
+    this.#store.read();
     const time = timeOf(this.#store.database, this.#seq);
-    return {
-      text,
-      hash: text.hash(),
-      seq: this.#seq,
-      since: time === undefined ? now() : fromIso(time),
-    };
+    return { seq: this.#seq, since: time === undefined ? now() : fromIso(time) };
+  }
+
+  #sumUp(): number {
+    this.#store.read();
+    let sizeBytes = 0;
+    for (const line of this.#lines()) sizeBytes += Buffer.byteLength(line) + 1;
+    return sizeBytes;
+  }
+
+  #lines(): Iterable<string> {
+    return manifestLines(this.#store.database, this.#bookId, this.#seq);
   }
 }

@@ -2,15 +2,16 @@
  * Owns blobs in a directory that several processes may share: `blobs/ab/HASH`, copies of them in `books/`, and
  * segments of logs in `log/`. Must never change a blob that is there.
  */
-import { readdir, stat } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { type FileHandle, lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { type BlobHash, isBlobHash } from "../../schema/ids.ts";
 import { parseTreePath } from "../../schema/paths.ts";
 import { makeDirectories } from "../make-directories.ts";
-import { asDirectoryError, missingRemote, noFile, whyUnwritable } from "./directory-errors.ts";
-import { DirectoryFiles, readPlainFile, unlessGone } from "./directory-files.ts";
+import { asDirectoryError, noFile, unlessGone, whyUnwritable } from "./directory-errors.ts";
+import { DirectoryFiles } from "./directory-files.ts";
 import { pagesOf } from "./pages.ts";
-import { PublishedDirectory } from "./published-directory.ts";
+import { PublishedDirectory, partsOf } from "./published-directory.ts";
 import {
   type BlobSource,
   type FoundFile,
@@ -22,6 +23,7 @@ import {
 } from "./remote-blobs.ts";
 import { RemoteError } from "./remote-error.ts";
 import type { RemoteProbe } from "./remote-probe.ts";
+import { readFrom, SharedFolder } from "./shared-folder.ts";
 import { verified } from "./verified.ts";
 
 const BLOBS = "blobs";
@@ -36,6 +38,7 @@ interface Opened {
 export class DirectoryBlobs implements RemoteBlobs {
   readonly #directory: string;
   readonly #blobs: string;
+  readonly #segments: string;
   readonly #isNew: boolean;
   #opening: Promise<Opened> | undefined;
 
@@ -47,6 +50,7 @@ export class DirectoryBlobs implements RemoteBlobs {
   constructor(directory: string, { isNew = false }: { readonly isNew?: boolean } = {}) {
     this.#directory = directory;
     this.#blobs = join(directory, BLOBS);
+    this.#segments = join(directory, SEGMENTS);
     this.#isNew = isNew;
   }
 
@@ -66,8 +70,11 @@ export class DirectoryBlobs implements RemoteBlobs {
           }
         },
         async (temporary) => {
-          await files.ensureDirectory(join(this.#blobs, hash.slice(0, 2)));
-          return (await files.nameNew(temporary, this.#pathOf(hash))) ? "stored" : "present";
+          const blobs = await SharedFolder.open(this.#blobs);
+          const folder = await blobs.use(async () => await files.ensure(blobs, folderOf(hash)));
+          return await folder.use(async () =>
+            (await files.nameNew(temporary, folder, hash)) ? "stored" : "present",
+          );
         },
       );
     });
@@ -75,11 +82,16 @@ export class DirectoryBlobs implements RemoteBlobs {
 
   async *get(hash: BlobHash, start = 0, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     await this.#guard(async () => signal?.throwIfAborted());
+    let handle: FileHandle | undefined;
     try {
-      yield* readPlainFile(this.#pathOf(hash), { start, signal });
+      handle = await this.#inFolder(hash, async (folder) => await folder.openFile(hash));
+      if (handle === undefined) throw this.#noSuchBlob(hash);
+      yield* readFrom(handle, { start, signal });
     } catch (error) {
       signal?.throwIfAborted();
-      throw await this.#explainMissing(hash, error);
+      throw asDirectoryError(error, this.#directory);
+    } finally {
+      await handle?.close();
     }
   }
 
@@ -89,13 +101,11 @@ export class DirectoryBlobs implements RemoteBlobs {
   }
 
   async probe(): Promise<RemoteProbe> {
-    const { isDirectory } = await stat(this.#blobs).then(
-      (stats) => ({ isDirectory: stats.isDirectory() }),
-      (error) => {
-        throw asDirectoryError(error, this.#directory);
-      },
-    );
-    if (!isDirectory) throw missingRemote(this.#directory);
+    try {
+      await (await SharedFolder.open(this.#blobs)).close();
+    } catch (error) {
+      throw asDirectoryError(error, this.#directory);
+    }
     const refuses = whyUnwritable(this.#directory) ?? whyUnwritable(this.#blobs);
     return { refuses, clockAheadMs: undefined };
   }
@@ -105,16 +115,24 @@ export class DirectoryBlobs implements RemoteBlobs {
   }
 
   async delete(hash: BlobHash): Promise<void> {
-    await this.#guard(async ({ files }) => {
-      if (await this.#isThere(hash)) await files.remove(this.#pathOf(hash)).catch(unlessGone);
+    await this.#guard(async () => {
+      await this.#inFolder(hash, async (folder) => {
+        if (await isFile(folder, hash)) await folder.remove(hash).catch(unlessGone);
+      });
     });
   }
 
-  async publish({ name, hash }: PublishedFile): Promise<void> {
+  async publish({ name, hash, sizeBytes }: PublishedFile): Promise<void> {
     parseTreePath(name);
     await this.#guard(async ({ published }) => {
-      if (!(await this.#isThere(hash))) throw this.#noSuchBlob(hash);
-      await published.publish(name, this.#pathOf(hash));
+      const handle = await this.#inFolder(hash, async (folder) => await folder.openFile(hash));
+      if (handle === undefined) throw this.#noSuchBlob(hash);
+      try {
+        const path = join(this.#blobs, folderOf(hash), hash);
+        await published.publish(name, { handle, path, hash, sizeBytes });
+      } finally {
+        await handle.close();
+      }
     });
   }
 
@@ -139,16 +157,16 @@ export class DirectoryBlobs implements RemoteBlobs {
     parseTreePath(name);
     await this.#guard(async ({ files }) => {
       signal?.throwIfAborted();
-      let directory = join(this.#directory, SEGMENTS);
-      await files.ensureDirectory(directory);
-      for (const each of name.split("/").slice(0, -1)) {
-        directory = join(directory, each);
-        await files.ensureDirectory(directory);
-      }
-      await files.withTemporary(
-        async (handle) => await handle.writeFile(bytes),
-        async (temporary) => await files.nameOver(temporary, join(this.#directory, SEGMENTS, name)),
-      );
+      await files.ensureTop(SEGMENTS);
+      const { folders, last } = partsOf(name);
+      let folder = await SharedFolder.open(this.#segments);
+      for (const each of folders) folder = await folder.use(async (above) => await files.ensure(above, each));
+      await folder.use(async () => {
+        await files.withTemporary(
+          async (handle) => await handle.writeFile(bytes),
+          async (temporary) => await files.nameOver(temporary, folder, last),
+        );
+      });
     });
   }
 
@@ -156,64 +174,79 @@ export class DirectoryBlobs implements RemoteBlobs {
     parseTreePath(name);
     return await this.#guard(async () => {
       signal?.throwIfAborted();
-      const path = join(this.#directory, SEGMENTS, name);
-      const found = await stat(path).catch(unlessGone);
-      if (found !== undefined && found.size > SEGMENT_MAX_BYTES)
-        throw new RemoteError("CORRUPT", `${path} is no segment of a log: it is too long.`, {
+      const handle = await this.#openSegment(name);
+      if (handle === undefined) {
+        // Unreachable is not deleted.
+        await lstat(this.#blobs);
+        throw new RemoteError("NOT_FOUND", `${this.#directory} has no segment ${name} of a log.`, {
           isRetryable: false,
         });
-      if (found !== undefined) return await bytesOf(path);
-      // Unreachable is not deleted.
-      await stat(this.#blobs);
-      throw new RemoteError("NOT_FOUND", `${this.#directory} has no segment ${name} of a log.`, {
-        isRetryable: false,
-      });
+      }
+      try {
+        const bytes = Buffer.concat(
+          await Array.fromAsync(readFrom(handle, { maxBytes: SEGMENT_MAX_BYTES + 1 })),
+        );
+        if (bytes.byteLength > SEGMENT_MAX_BYTES) throw this.#tooLong(name);
+        return bytes;
+      } finally {
+        await handle.close();
+      }
     });
   }
 
   async close(): Promise<void> {}
 
-  #pathOf(hash: BlobHash): string {
-    return join(this.#blobs, hash.slice(0, 2), hash);
+  async #isThere(hash: BlobHash): Promise<boolean> {
+    return (await this.#inFolder(hash, async (folder) => await isFile(folder, hash))) === true;
   }
 
-  /** Not there is a blob only while all the others are: unreachable is not deleted. */
-  async #isThere(hash: BlobHash): Promise<boolean> {
-    const path = this.#pathOf(hash);
-    const found = await stat(path).catch(unlessGone);
-    if (found !== undefined && !found.isFile()) throw noFile(path);
-    if (found !== undefined) return true;
-    await stat(this.#blobs);
-    return false;
+  /**
+   * Calls `work` with the directory that a blob belongs in; undefined where there is none. Not there is a blob only while all
+   * the others are: unreachable is not deleted.
+   */
+  async #inFolder<Result>(
+    hash: BlobHash,
+    work: (folder: SharedFolder) => Promise<Result>,
+  ): Promise<Result | undefined> {
+    const blobs = await SharedFolder.open(this.#blobs);
+    const folder = await blobs.use(async () => await blobs.find(folderOf(hash)));
+    return await folder?.use(work);
+  }
+
+  async #openSegment(name: string): Promise<FileHandle | undefined> {
+    const { folders, last } = partsOf(name);
+    let folder: SharedFolder | undefined = await SharedFolder.open(this.#segments).catch(unlessGone);
+    for (const each of folders) folder = await folder?.use(async (above) => await above.find(each));
+    return await folder?.use(async (above) => await above.openFile(last));
   }
 
   async *#walk(after: BlobHash | undefined): AsyncGenerator<ListedBlob> {
-    for (const folder of (await readdir(this.#blobs)).sort()) {
-      if (after !== undefined && folder < after.slice(0, 2)) continue;
-      const names = (await readdir(join(this.#blobs, folder)).catch(unlessGone)) ?? [];
-      for (const name of names.sort()) {
-        if (!isBlobHash(name) || !name.startsWith(folder)) continue;
-        if (after !== undefined && name <= after) continue;
-        const found = await stat(this.#pathOf(name)).catch(unlessGone);
-        if (found?.isFile() !== true) continue;
-        yield { hash: name, sizeBytes: found.size, storedAt: found.mtime.toISOString() };
+    const blobs = await SharedFolder.open(this.#blobs);
+    try {
+      for (const { name } of (await blobs.list()).sort(byName)) {
+        if (after !== undefined && name < after.slice(0, 2)) continue;
+        const folder = await blobs.enter(name).catch(unlessGone);
+        if (folder !== undefined) yield* listIn(folder, name, after);
       }
+    } finally {
+      await blobs.close();
     }
-  }
-
-  async #explainMissing(hash: BlobHash, error: unknown): Promise<unknown> {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") return asDirectoryError(error, this.#directory);
-    const isThere = this.#guard(async () => await this.#isThere(hash));
-    return await isThere.then(
-      () => this.#noSuchBlob(hash),
-      (missing: unknown) => missing,
-    );
   }
 
   #noSuchBlob(hash: BlobHash): RemoteError {
     return new RemoteError("NOT_FOUND", `The remote ${this.#directory} has no blob ${hash}.`, {
       isRetryable: false,
     });
+  }
+
+  #tooLong(name: string): RemoteError {
+    return new RemoteError(
+      "CORRUPT",
+      `${join(this.#segments, name)} is no segment of a log: it is too long.`,
+      {
+        isRetryable: false,
+      },
+    );
   }
 
   async #guard<Result>(work: (opened: Opened) => Promise<Result>): Promise<Result> {
@@ -244,22 +277,48 @@ export class DirectoryBlobs implements RemoteBlobs {
   }
 }
 
-async function bytesOf(path: string): Promise<Uint8Array> {
-  const pieces: Buffer[] = [];
-  for await (const piece of readPlainFile(path)) pieces.push(piece);
-  return Buffer.concat(pieces);
+async function* listIn(
+  folder: SharedFolder,
+  folderName: string,
+  after: BlobHash | undefined,
+): AsyncGenerator<ListedBlob> {
+  try {
+    for (const { name } of (await folder.list()).sort(byName)) {
+      if (!isBlobHash(name) || folderOf(name) !== folderName) continue;
+      if (after !== undefined && name <= after) continue;
+      const found = await folder.status(name);
+      if (found?.isFile() !== true) continue;
+      yield { hash: name, sizeBytes: found.size, storedAt: found.mtime.toISOString() };
+    }
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Whether a blob is in its directory. @throws RemoteError CORRUPT: another thing is, such as a link */
+async function isFile(folder: SharedFolder, hash: BlobHash): Promise<boolean> {
+  const found = await folder.status(hash);
+  if (found !== undefined && !found.isFile()) throw noFile(join(folder.path, hash));
+  return found !== undefined;
+}
+
+function folderOf(hash: BlobHash): string {
+  return hash.slice(0, 2);
+}
+
+function byName(a: Dirent, b: Dirent): number {
+  return a.name < b.name ? -1 : 1;
 }
 
 async function openPresent(directory: string): Promise<Opened> {
-  for (const name of [BLOBS, BOOKS])
-    if ((await stat(join(directory, name)).catch(unlessGone)) === undefined) throw missingRemote(directory);
+  for (const name of [BLOBS, BOOKS]) await (await SharedFolder.open(join(directory, name))).close();
   return openedIn(await DirectoryFiles.open(directory));
 }
 
 async function create(directory: string): Promise<Opened> {
   makeDirectories(directory, 0o700);
   const files = await DirectoryFiles.open(directory);
-  for (const name of [BLOBS, BOOKS]) await files.ensureDirectory(join(directory, name));
+  for (const name of [BLOBS, BOOKS]) await files.ensureTop(name);
   return openedIn(files);
 }
 

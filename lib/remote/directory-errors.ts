@@ -39,6 +39,12 @@ export function asDirectoryError(error: unknown, directory: string): unknown {
   });
 }
 
+/** For `catch`: undefined where there is no such file. */
+export function unlessGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+  throw error;
+}
+
 /** Why this process may not write a file or a directory, without a full stop; undefined: it may. */
 export function whyUnwritable(path: string): string | undefined {
   try {
@@ -61,6 +67,34 @@ export function missingRemote(directory: string, cause?: unknown): RemoteError {
 export function noFile(path: string): RemoteError {
   return new RemoteError("CORRUPT", `${path} is no file.`, {
     hint: "Somebody else has put it there: take it away, and `pfs repair --remote` sends again what is missing.",
+    isRetryable: false,
+  });
+}
+
+/** Something else has the name of a directory below those that a remote begins with: what belongs there is not to be had. */
+export function noDirectory(path: string): RemoteError {
+  return new RemoteError("CORRUPT", `${path} is no directory.`, {
+    hint: "Somebody else has put it there: take it away, and `pfs repair --remote` sends again what is missing.",
+    isRetryable: false,
+  });
+}
+
+/** Something else, such as a symbolic link, has the name of a directory that a remote cannot be without. */
+export function linkedRemote(path: string): RemoteError {
+  return new RemoteError(
+    "UNAVAILABLE",
+    `${path} is no directory, and symbolic links in a remote are not followed.`,
+    {
+      hint: "Put the directory itself there. The remote as a whole may be behind a link.",
+      isRetryable: false,
+    },
+  );
+}
+
+/** A blob has other bytes than its name says. */
+export function wrongBytes(path: string): RemoteError {
+  return new RemoteError("CORRUPT", `${path} has other bytes than its name says.`, {
+    hint: "`pfs repair --remote` sends it again, from a machine that has it.",
     isRetryable: false,
   });
 }

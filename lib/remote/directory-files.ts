@@ -4,29 +4,29 @@
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import {
-  chmod,
-  copyFile,
-  type FileHandle,
-  link,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rm,
-  stat,
-  unlink,
-} from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { noFile } from "./directory-errors.ts";
+import { copyFile, type FileHandle, link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { BlobHash } from "../../schema/ids.ts";
+import { noDirectory, unlessGone, wrongBytes } from "./directory-errors.ts";
+import { digestOf, pathOf, SharedFolder } from "./shared-folder.ts";
 
 const TEMPORARY = "tmp";
+const NAME_BYTES = 12;
+/** What this makes there: nothing else is taken away. */
+const TEMPORARY_NAME = /^[0-9a-f]{24}$/;
 /** What a killed process has left is older. */
 const LEFTOVER_AGE_MS = 24 * 3600 * 1000;
 /** Of file systems that have no hard links. */
 const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK"]);
-/** Of file systems that cannot sync a directory. */
-const NO_DIRECTORY_SYNC: ReadonlySet<string> = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "EBADF"]);
+
+/** A file that is open, and what it should hold. */
+export interface CopySource {
+  readonly handle: FileHandle;
+  /** For messages. */
+  readonly path: string;
+  readonly hash: BlobHash;
+  readonly sizeBytes: number;
+}
 
 export class DirectoryFiles {
   readonly root: string;
@@ -37,7 +37,7 @@ export class DirectoryFiles {
   static async open(root: string): Promise<DirectoryFiles> {
     const { mode } = await stat(root);
     const files = new DirectoryFiles(root, mode);
-    await files.ensureDirectory(join(root, TEMPORARY));
+    await files.ensureTop(TEMPORARY);
     await files.#clearLeftovers();
     return files;
   }
@@ -57,9 +57,8 @@ export class DirectoryFiles {
     write: (handle: FileHandle) => Promise<void>,
     use: (temporary: string) => Promise<Result>,
   ): Promise<Result> {
-    const temporary = this.#newTemporary();
-    try {
-      const handle = await open(temporary, "wx", this.#fileMode);
+    return await this.#withName(async (folder, name) => {
+      const handle = await open(folder.at(name), "wx", this.#fileMode);
       try {
         await write(handle);
         await handle.chmod(this.#fileMode);
@@ -67,117 +66,104 @@ export class DirectoryFiles {
       } finally {
         await handle.close();
       }
-      return await use(temporary);
-    } finally {
-      await rm(temporary, { force: true });
-    }
+      return await use(folder.at(name));
+    });
   }
 
-  /** The same with a copy of the file at `source`, which shares its blocks where the file system can do that. */
-  async withCopy<Result>(source: string, use: (temporary: string) => Promise<Result>): Promise<Result> {
-    const temporary = this.#newTemporary();
-    try {
-      await copyFile(source, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      await chmod(temporary, this.#fileMode);
-      await sync(temporary);
+  /**
+   * The same with a copy of a file that is open, which shares its blocks where the file system can do that.
+   * @throws RemoteError CORRUPT: the copy is not what it should be. Then nobody sees it
+   */
+  async withCopy<Result>(source: CopySource, use: (temporary: string) => Promise<Result>): Promise<Result> {
+    if ((await source.handle.stat()).size !== source.sizeBytes) throw wrongBytes(source.path);
+    return await this.#withName(async (folder, name) => {
+      const temporary = folder.at(name);
+      await copyFile(pathOf(source.handle), temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      const handle = await folder.openFile(name);
+      try {
+        // The copy and not the source: who can write that may have done so in between.
+        if (handle === undefined || !(await holds(handle, source))) throw wrongBytes(source.path);
+        await handle.chmod(this.#fileMode);
+        await handle.sync();
+      } finally {
+        await handle?.close();
+      }
       return await use(temporary);
-    } finally {
-      await rm(temporary, { force: true });
-    }
+    });
   }
 
   /** Gives a temporary file a lasting name, unless somebody has it. @returns whether it has it now */
-  async nameNew(temporary: string, path: string): Promise<boolean> {
+  async nameNew(temporary: string, folder: SharedFolder, name: string): Promise<boolean> {
     try {
-      await link(temporary, path);
+      await link(temporary, folder.at(name));
     } catch (error) {
       const { code = "" } = error as NodeJS.ErrnoException;
       if (code === "EEXIST") return false;
       if (!NO_LINKS.has(code)) throw error;
-      await rename(temporary, path);
+      await rename(temporary, folder.at(name));
     }
-    await syncDirectory(dirname(path));
+    await folder.sync();
     return true;
   }
 
   /** Gives a temporary file a lasting name, in place of a file that has it. */
-  async nameOver(temporary: string, path: string): Promise<void> {
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
+  async nameOver(temporary: string, folder: SharedFolder, name: string): Promise<void> {
+    await rename(temporary, folder.at(name));
+    await folder.sync();
   }
 
-  /** Makes a directory in one that is there. */
-  async ensureDirectory(path: string): Promise<void> {
+  /** Makes a directory that the remote begins with. */
+  async ensureTop(name: string): Promise<void> {
+    await (await SharedFolder.openRoot(this.root)).use(async (root) => await this.#make(root, name));
+  }
+
+  /** Opens a directory in another one, and makes it where there is none. @throws RemoteError CORRUPT: another thing is there */
+  async ensure(folder: SharedFolder, name: string): Promise<SharedFolder> {
+    const present = await folder.find(name);
+    if (present !== undefined) return present;
+    await this.#make(folder, name);
+    const made = await folder.find(name);
+    if (made === undefined) throw noDirectory(join(folder.path, name));
+    return made;
+  }
+
+  async #make(folder: SharedFolder, name: string): Promise<void> {
     try {
-      await mkdir(path, this.#directoryMode);
+      await mkdir(folder.at(name), this.#directoryMode);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       return;
     }
     // The umask took part of it.
-    await chmod(path, this.#directoryMode);
-    await syncDirectory(dirname(path));
+    await (await folder.enter(name)).use(async (made) => await made.chmod(this.#directoryMode));
+    await folder.sync();
   }
 
-  async remove(path: string): Promise<void> {
-    await unlink(path);
-    await syncDirectory(dirname(path));
-  }
-
-  #newTemporary(): string {
-    return join(this.root, TEMPORARY, randomBytes(12).toString("hex"));
+  async #withName<Result>(work: (folder: SharedFolder, name: string) => Promise<Result>): Promise<Result> {
+    const folder = await SharedFolder.open(join(this.root, TEMPORARY));
+    return await folder.use(async () => {
+      const name = randomBytes(NAME_BYTES).toString("hex");
+      try {
+        return await work(folder, name);
+      } finally {
+        await unlink(folder.at(name)).catch(unlessGone);
+      }
+    });
   }
 
   async #clearLeftovers(): Promise<void> {
-    const directory = join(this.root, TEMPORARY);
-    for (const name of await readdir(directory)) {
-      const path = join(directory, name);
-      const found = await stat(path).catch(unlessGone);
-      if (found === undefined || Date.now() - found.mtimeMs < LEFTOVER_AGE_MS) continue;
-      // What this user may not remove harms nobody.
-      await rm(path, { force: true }).catch(() => undefined);
-    }
+    const folder = await SharedFolder.open(join(this.root, TEMPORARY));
+    await folder.use(async () => {
+      for (const { name } of await folder.list()) {
+        const found = TEMPORARY_NAME.test(name) ? await folder.status(name) : undefined;
+        if (found?.isFile() !== true || Date.now() - found.mtimeMs < LEFTOVER_AGE_MS) continue;
+        // What this user may not remove harms nobody.
+        await unlink(folder.at(name)).catch(() => undefined);
+      }
+    });
   }
 }
 
-/**
- * Reads a file from `start` on. Whoever can write the directory can put a pipe there, which nothing would ever come from.
- * @throws RemoteError CORRUPT: it is no file; as open(2)
- */
-export async function* readPlainFile(
-  path: string,
-  { start = 0, signal }: { readonly start?: number; readonly signal?: AbortSignal | undefined } = {},
-): AsyncGenerator<Buffer> {
-  // A pipe is not waited for.
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    if (!(await handle.stat()).isFile()) throw noFile(path);
-    const options = { start, autoClose: false, ...(signal === undefined ? {} : { signal }) };
-    yield* handle.createReadStream(options) as AsyncIterable<Buffer>;
-  } finally {
-    await handle.close();
-  }
-}
-
-/** For `catch`: undefined where there is no such file. */
-export function unlessGone(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-  throw error;
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  try {
-    await sync(path);
-  } catch (error) {
-    if (!NO_DIRECTORY_SYNC.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  }
+async function holds(handle: FileHandle, { hash, sizeBytes }: CopySource): Promise<boolean> {
+  return (await handle.stat()).size === sizeBytes && (await digestOf(handle)).hash === hash;
 }

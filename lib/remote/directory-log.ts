@@ -15,6 +15,7 @@ import {
   explainSqliteError,
   inspectSharedDatabase,
   openSharedDatabase,
+  type SharedDatabase,
 } from "./directory-database.ts";
 import { DirectoryWatch, type DirectoryWatchTimes } from "./directory-watch.ts";
 import { parseAnswers, parseBook, parseFile, parseHidden } from "./log-answers.ts";
@@ -40,7 +41,7 @@ export class DirectoryLog implements RemoteLog {
   readonly #watchTimes: Partial<DirectoryWatchTimes>;
   readonly #watches = new Set<Watch>();
   /** Of snapshots that are being read, each on a connection of its own. */
-  readonly #reading = new Set<Sqlite.Database>();
+  readonly #reading = new Set<SharedDatabase>();
   #isNew: boolean;
   #opened: Opened | undefined;
 
@@ -52,7 +53,7 @@ export class DirectoryLog implements RemoteLog {
   }
 
   identity(): Promise<string> {
-    return this.#use((database) => {
+    return this.#read((database) => {
       const id = database.prepare("SELECT remote_id FROM pfs_remote").pluck().get();
       if (typeof id === "string" && /^[0-9a-f]{32}$/.test(id)) return id;
       throw new PfsError("STORE_DAMAGED", `The remote ${this.#directory} does not say what it is.`, {
@@ -70,7 +71,7 @@ export class DirectoryLog implements RemoteLog {
   }
 
   listBooks(): Promise<readonly BookId[]> {
-    return this.#use((database) =>
+    return this.#read((database) =>
       database
         .prepare("SELECT * FROM book ORDER BY book_id")
         .all()
@@ -79,11 +80,11 @@ export class DirectoryLog implements RemoteLog {
   }
 
   findBook(bookId: BookId): Promise<{ readonly book: SharedBook; readonly head: SharedHead } | undefined> {
-    return this.#use((database) => findBook(database, bookId));
+    return this.#read((database) => findBook(database, bookId));
   }
 
   createBook({ bookId, rootId, profile, fileSizeLimitBytes }: SharedBook): Promise<SharedBook> {
-    return this.#use((database) => {
+    return this.#change((database) => {
       database
         .prepare(
           `INSERT INTO book (book_id, root_id, profile, file_size_limit, entry_hash) VALUES (?, ?, ?, ?, ?)
@@ -95,9 +96,9 @@ export class DirectoryLog implements RemoteLog {
   }
 
   append(bookId: BookId, rows: readonly RowToShare[], pulledSeq: number): Promise<Appended> {
-    return this.#use((database) => {
+    return this.#use((shared) => {
       const checked = checkRows(bookId, rows);
-      const append = database.transaction((): Appended => {
+      return shared.change((database): Appended => {
         const { head } = this.#bookIn(database, bookId);
         const answers = parseAnswers(ask(database, bookId, questionsOf(checked), pulledSeq));
         const plan = planAppend(bookId, checked, { head, ...answers });
@@ -105,23 +106,30 @@ export class DirectoryLog implements RemoteLog {
         if (plan.rows.length > 0) write(database, bookId, plan);
         return { type: "appended", seqs: plan.seqs, head: plan.head };
       });
-      return append.immediate();
     });
   }
 
-  rowsAfter(bookId: BookId, after: number, limit: number): Promise<readonly SharedRow[]> {
-    return this.#use((database) => {
+  rowsAfter(
+    bookId: BookId,
+    after: number,
+    limit: number,
+    knownHash?: string | null,
+  ): Promise<readonly SharedRow[]> {
+    return this.#read((database) => {
       // The row at `after` comes along, as the next one's hash is over its.
+      const from = "FROM audit_log WHERE book_id = ? AND seq >= ?";
+      if (database.prepare(`SELECT 1 ${from} LIMIT 1`).get(bookId, after) === undefined)
+        this.#bookIn(database, bookId);
+      // One by one: in a file that others write a row may have any length.
       const rows = database
-        .prepare("SELECT * FROM audit_log WHERE book_id = ? AND seq >= ? ORDER BY seq LIMIT ?")
-        .all(bookId, after, after === 0 ? limit : limit + 1);
-      if (rows.length === 0) this.#bookIn(database, bookId);
-      return parsePage(bookId, after, rows);
+        .prepare(`SELECT * ${from} ORDER BY seq LIMIT ?`)
+        .iterate(bookId, after, after === 0 ? limit : limit + 1);
+      return parsePage(bookId, { after, limit, knownHash }, rows);
     });
   }
 
   filesAt(bookId: BookId, userId: UserId, paths: readonly string[]): Promise<readonly SharedFile[]> {
-    return this.#use((database) =>
+    return this.#read((database) =>
       database
         .prepare(
           `SELECT ${FILE_COLUMNS} FROM file_journal WHERE book_id = ? AND user_id = ?
@@ -135,22 +143,23 @@ export class DirectoryLog implements RemoteLog {
   snapshot(bookId: BookId): Promise<Snapshot> {
     return this.#use(() => {
       // A connection of its own: it keeps its position while others write.
-      const database = openSharedDatabase(this.#directory);
-      this.#reading.add(database);
+      const shared = openSharedDatabase(this.#directory);
+      this.#reading.add(shared);
       const end = (): void => {
-        this.#reading.delete(database);
-        database.close();
+        this.#reading.delete(shared);
+        shared.close();
       };
       try {
-        database.exec("BEGIN");
-        const { head } = this.#bookIn(database, bookId);
-        const hidden = database
-          .prepare(
-            "SELECT user_id, file_id, path FROM hidden_file WHERE book_id = ? ORDER BY user_id, path, file_id",
-          )
-          .all(bookId);
-        const pages = this.#pagesOf(bookId, database, end);
-        return { head, hidden: hidden.map(parseHidden), pages };
+        return shared.beginReading((database) => {
+          const { head } = this.#bookIn(database, bookId);
+          const hidden = database
+            .prepare(
+              "SELECT user_id, file_id, path FROM hidden_file WHERE book_id = ? ORDER BY user_id, path, file_id",
+            )
+            .all(bookId);
+          const pages = this.#pagesOf(bookId, database, end);
+          return { head, hidden: hidden.map(parseHidden), pages };
+        });
       } catch (error) {
         end();
         throw error;
@@ -183,19 +192,19 @@ export class DirectoryLog implements RemoteLog {
   }
 
   readClaim(name: ClaimName): Promise<ClaimState> {
-    return this.#use((database) => readClaim(database, name));
+    return this.#read((database) => readClaim(database, name));
   }
 
   claim(name: ClaimName, holder: string): Promise<number | undefined> {
-    return this.#use((database) => claim(database, name, holder));
+    return this.#change((database) => claim(database, name, holder));
   }
 
   advanceClaim(name: ClaimName, advance: Advance): Promise<boolean> {
-    return this.#use((database) => advanceClaim(database, name, advance));
+    return this.#change((database) => advanceClaim(database, name, advance));
   }
 
   retractClaim(name: ClaimName, to: number): Promise<void> {
-    return this.#use((database) => retractClaim(database, name, to));
+    return this.#change((database) => retractClaim(database, name, to));
   }
 
   watch(onRows: (bookId: BookId, seq: number) => void): Watch {
@@ -224,8 +233,16 @@ export class DirectoryLog implements RemoteLog {
     this.#opened = undefined;
   }
 
+  #read<Result>(work: (database: Sqlite.Database) => Result): Promise<Result> {
+    return this.#use((shared) => shared.read(work));
+  }
+
+  #change<Result>(work: (database: Sqlite.Database) => Result): Promise<Result> {
+    return this.#use((shared) => shared.change(work));
+  }
+
   /** What SQLite does at once is a promise to the caller, also where it fails. */
-  async #use<Result>(work: (database: Sqlite.Database) => Result): Promise<Result> {
+  async #use<Result>(work: (shared: SharedDatabase) => Result): Promise<Result> {
     return this.#attempt(() => {
       this.#forgetReplaced();
       this.#opened ??= openShared(this.#directory, this.#isNew);
@@ -255,7 +272,7 @@ export class DirectoryLog implements RemoteLog {
 }
 
 interface Opened {
-  readonly database: Sqlite.Database;
+  readonly database: SharedDatabase;
   readonly inode: bigint | undefined;
 }
 

@@ -3,9 +3,8 @@
  * heads are looked at now and then. Must never end by itself, nor throw.
  */
 import { type FSWatcher, watch } from "node:fs";
-import type Sqlite from "better-sqlite3";
 import type { BookId } from "../../schema/ids.ts";
-import { openSharedDatabase } from "./directory-database.ts";
+import { openSharedDatabase, type SharedDatabase } from "./directory-database.ts";
 import { parseNamedHead } from "./log-answers.ts";
 import type { Watch } from "./remote-log.ts";
 
@@ -22,7 +21,7 @@ export class DirectoryWatch implements Watch {
   readonly #onRows: (bookId: BookId, seq: number) => void;
   readonly #told = new Map<BookId, number>();
   readonly #timer: NodeJS.Timeout;
-  #database: Sqlite.Database | undefined;
+  #database: SharedDatabase | undefined;
   #watcher: FSWatcher | undefined;
   #soon: NodeJS.Immediate | undefined;
 
@@ -57,7 +56,9 @@ export class DirectoryWatch implements Watch {
     try {
       this.#database ??= openSharedDatabase(this.#directory);
       this.#watchFiles();
-      heads = this.#database.prepare("SELECT book_id, seq FROM book").all().map(parseNamedHead);
+      heads = this.#database.read((database) =>
+        database.prepare("SELECT book_id, seq FROM book").all().map(parseNamedHead),
+      );
     } catch {
       // Whoever pushes or pulls is told why; here it is only tried again.
       this.#database?.close();

@@ -128,14 +128,18 @@ function withArgument(args: readonly unknown[], at: number | undefined, value: u
   return changed;
 }
 
-/** The source, telling of each piece that is read from it. */
+/** The source, telling of each piece that is read from it, and of the turns of others that are waited for. */
 function watchSource(source: BlobSource, onProgress: () => void): BlobSource {
   const { hash, sizeBytes } = source;
   return {
     hash,
     sizeBytes,
-    async *read(start, end) {
-      for await (const piece of source.read(start, end)) {
+    goesOn() {
+      onProgress();
+      source.goesOn?.();
+    },
+    async *read(start, end, memory) {
+      for await (const piece of source.read(start, end, memory)) {
         onProgress();
         yield piece;
       }

@@ -4,7 +4,9 @@
  */
 import { Socket } from "node:net";
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryResult, types } from "pg";
+import { PostgresClient } from "./postgres-client.ts";
 import { explainPostgresError } from "./postgres-errors.ts";
+import { NonsenseError } from "./postgres-messages.ts";
 
 /** Enough for a push, a pull and a clone at once; a server has a hundred for all. */
 const MAX_CONNECTIONS = 4;
@@ -62,7 +64,7 @@ export class PostgresDatabase {
     const { host, port, database } = new Client({ connectionString: url });
     const server = host.startsWith("/") ? host : `${host}:${port}`;
     this.name = `The database ${database} of PostgreSQL at ${server}`;
-    this.#pool = new Pool({ ...this.#config, max: MAX_CONNECTIONS });
+    this.#pool = new Pool({ ...this.#config, max: MAX_CONNECTIONS, Client: PostgresClient });
     // A connection that is lost while nobody uses it is nobody's failure: the next one makes another.
     this.#pool.on("error", () => {});
   }
@@ -70,8 +72,7 @@ export class PostgresDatabase {
   /** One statement by itself. @throws RemoteError */
   async query(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
     try {
-      const { rows } = await this.#pool.query(sql, [...values]);
-      return rows;
+      return rowsOf(await this.#pool.query(sql, [...values]));
     } catch (error) {
       throw this.explain(error);
     }
@@ -91,12 +92,12 @@ export class PostgresDatabase {
     try {
       const rows = await begin(client, "READ COMMITTED", first);
       const result = await body(runOn(client), rows);
-      await client.query("COMMIT");
-      release(client, true);
+      await commit(client);
+      client.release();
       return result;
     } catch (error) {
       // The server undoes what is not committed when the connection is closed.
-      release(client, false);
+      client.release(true);
       throw this.explain(error);
     }
   }
@@ -114,7 +115,8 @@ export class PostgresDatabase {
       if (isEnded) return;
       isEnded = true;
       this.#open.delete(transaction);
-      release(client, isSound);
+      client.off("error", onLost);
+      client.release(!isSound);
     };
     const attempt = async <Result>(work: () => Promise<Result>): Promise<Result> => {
       try {
@@ -128,29 +130,29 @@ export class PostgresDatabase {
       query: (sql, values) => attempt(() => runOn(client).query(sql, values)),
       end: async () => {
         if (isEnded) return;
-        await attempt(() => client.query("COMMIT"));
+        await attempt(() => commit(client));
         end(true);
       },
     };
-    client.on("error", () => end(false));
+    const onLost = (): void => end(false);
+    client.on("error", onLost);
     const rows = await attempt(() => begin(client, "REPEATABLE READ READ ONLY", first));
-    this.#open.add(transaction);
+    if (!isEnded) this.#open.add(transaction);
     return { ...transaction, rows };
   }
 
   /** A connection beside the pool's, for whoever waits for notices. @param answerMs how long an answer may take */
   listener(answerMs: number): Listener {
     const socket = this.#makeSocket();
-    const client = new Client({
+    const client = new PostgresClient({
       ...this.#config,
       stream: () => socket,
       query_timeout: answerMs,
       connectionTimeoutMillis: Math.min(CONNECT_MS, answerMs),
     });
-    client.on("error", ignore);
     const hangUp = (): void => {
       // Says goodbye where there is somebody, and waits for nobody.
-      client.end().catch(ignore);
+      client.end().catch(() => undefined);
       if (socket.connecting) socket.destroy();
       else socket.destroySoon();
     };
@@ -182,39 +184,51 @@ export class PostgresDatabase {
 
   async #connect(): Promise<PoolClient> {
     try {
-      const client = await this.#pool.connect();
-      // Without a listener the loss of a connection between two statements would end the process; the next one says it.
-      client.on("error", ignore);
-      return client;
+      return await this.#pool.connect();
     } catch (error) {
       throw this.explain(error);
     }
   }
 }
 
-function ignore(): void {}
-
-function release(client: PoolClient, isSound: boolean): void {
-  client.removeAllListeners("error");
-  client.release(!isSound);
-}
-
 function runOn(client: PoolClient): Transaction {
   return {
-    query: async (sql, values = []) => (await client.query(sql, [...values])).rows,
+    query: async (sql, values = []) => rowsOf(await client.query(sql, [...values])),
   };
+}
+
+/** An answer is ended with what was done. */
+function rowsOf({ command, rows }: QueryResult): Row[] {
+  if (command === null) throw new NonsenseError("an answer without an end");
+  return rows;
+}
+
+/** A server that has undone it says so without an error. */
+async function commit(client: PoolClient): Promise<void> {
+  const { command } = await client.query("COMMIT");
+  if (command !== "COMMIT") throw new NonsenseError(`${command} in answer to COMMIT`);
 }
 
 async function begin(client: PoolClient, mode: string, first: string): Promise<Row[]> {
   const results = (await client.query(
     `BEGIN ISOLATION LEVEL ${mode}; SET LOCAL statement_timeout = ${STATEMENT_MS};
      SET LOCAL idle_in_transaction_session_timeout = ${SILENCE_MS}; ${first}`,
-  )) as unknown as QueryResult[];
-  return results.at(-1)?.rows ?? [];
+  )) as unknown as QueryResult | QueryResult[];
+  // Those of an earlier question would be others.
+  if (!Array.isArray(results) || results.length !== 4 || results[0]?.command !== "BEGIN")
+    throw new NonsenseError("other answers than were asked for");
+  return rowsOf(results[3] as QueryResult);
 }
 
 /** 64-bit integers are numbers where these have room for them; else text, which no shape takes for a number. */
-function typeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
-  if (oid !== INT8_OID || format === "binary") return types.getTypeParser(oid, format as "text");
-  return (digits) => (Number.isSafeInteger(Number(digits)) ? Number(digits) : digits);
+function typeParser(oid: number): (value: string) => unknown {
+  if (oid === INT8_OID) return (digits) => (Number.isSafeInteger(Number(digits)) ? Number(digits) : digits);
+  const parse = types.getTypeParser(oid, "text");
+  return (value) => {
+    try {
+      return parse(value);
+    } catch (cause) {
+      throw new NonsenseError("a value that is none of its type", { cause });
+    }
+  };
 }

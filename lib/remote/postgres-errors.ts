@@ -5,6 +5,7 @@
 import { DatabaseError } from "pg";
 import type { ErrorCode } from "../../schema/errors.ts";
 import { PfsError } from "../../schema/errors.ts";
+import { NonsenseError, UnknownProofError } from "./postgres-messages.ts";
 import { lostConnectionCode, RemoteError } from "./remote-error.ts";
 
 interface Meaning {
@@ -16,6 +17,12 @@ interface Meaning {
 }
 
 const STANDBY_HINT = "It may be a standby: have the URL name the server that is written to.";
+
+const NONSENSE_HINT =
+  "Nothing was taken from it. If it comes again, look at the network and at what is between here and there, as TLS keeps bytes as they are; or something else than PostgreSQL answers there.";
+
+const PROOF_HINT =
+  "Have its pg_hba.conf ask for scram-sha-256, another password or a certificate where pfs comes from.";
 
 /** By SQLSTATE, or by its class, the first two characters. Source: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const MEANINGS: Readonly<Record<string, Meaning>> = {
@@ -60,6 +67,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 };
 
 const CERTIFICATE = /^(?:CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|ERR_TLS_|ERR_SSL_|HOSTNAME_MISMATCH)/;
+/** Of what a server says: it may say anything. */
+const MAX_MESSAGE_CHARS = 500;
 /** What the driver says without a code. */
 const DRIVER_REFUSALS = /SASL|SSL|password/i;
 
@@ -75,6 +84,14 @@ export function explainPostgresError(error: unknown, name: string): unknown {
 }
 
 function meaningOf(error: Error): Meaning {
+  if (error instanceof NonsenseError)
+    return { says: `sent ${oneLine(error.message)}`, isRetryable: true, hint: NONSENSE_HINT };
+  if (error instanceof UnknownProofError)
+    return {
+      says: `asks for a proof that pfs cannot give (${error.message})`,
+      isRetryable: false,
+      hint: PROOF_HINT,
+    };
   if (error instanceof DatabaseError) {
     const state = error.code ?? "";
     const known = MEANINGS[state] ?? MEANINGS[state.slice(0, 2)];
@@ -93,7 +110,7 @@ function meaningOf(error: Error): Meaning {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s+/g, " ").replace(/\.$/, "");
+  return text.slice(0, MAX_MESSAGE_CHARS).replace(/\s+/g, " ").replace(/\.$/, "").toWellFormed();
 }
 
 /** Whether a table or a schema is not there. */

@@ -157,7 +157,12 @@ export class PostgresLog implements RemoteLog {
     );
   }
 
-  async rowsAfter(bookId: BookId, after: number, limit: number): Promise<readonly SharedRow[]> {
+  async rowsAfter(
+    bookId: BookId,
+    after: number,
+    limit: number,
+    knownHash?: string | null,
+  ): Promise<readonly SharedRow[]> {
     await this.#prepare();
     // The row at `after` comes along, as the next one's hash is over its.
     const rows = await this.#database.query(
@@ -169,7 +174,7 @@ export class PostgresLog implements RemoteLog {
     if (rows.length === 0) throw this.#noBook(bookId);
     return parsePage(
       bookId,
-      after,
+      { after, limit, knownHash },
       rows.filter((row) => row.seq !== null),
     );
   }

@@ -99,7 +99,7 @@ export class PostgresWatch implements Watch {
 
   /** Of a notification, which anybody who may use the database can send. */
   #tell(payload = ""): void {
-    const [bookId = "", seq = ""] = payload.split(" ");
+    const [bookId = "", seq = ""] = payload.split(" ", 2);
     try {
       this.#see(parseBookId(bookId), parseSeq(seq));
     } catch {

@@ -2,16 +2,19 @@
  * Owns the copies of blobs under the names of a book's files in a shared directory. They are copies, never links to a blob:
  * whoever writes into one must not reach the blob. Must never follow a symbolic link, nor touch what is outside of it.
  */
-import { createHash } from "node:crypto";
 import type { Dirent } from "node:fs";
-import { lstat, readdir, rm, rmdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { rmdir } from "node:fs/promises";
 import type { BlobHash } from "../../schema/ids.ts";
-import { type DirectoryFiles, readPlainFile, unlessGone } from "./directory-files.ts";
+import { PATH_MAX_BYTES } from "../../schema/paths.ts";
+import { unlessGone } from "./directory-errors.ts";
+import type { CopySource, DirectoryFiles } from "./directory-files.ts";
 import type { FoundFile } from "./remote-blobs.ts";
+import { digestOf, SharedFolder } from "./shared-folder.ts";
 
 /** How often somebody else may take away a directory that was just made. */
 const MAX_TRIES = 10;
+/** What that, or putting something in its place, looks like. */
+const PASSING: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ENOTEMPTY", "CORRUPT"]);
 
 export class PublishedDirectory {
   readonly #files: DirectoryFiles;
@@ -23,95 +26,148 @@ export class PublishedDirectory {
     this.#root = root;
   }
 
-  /** Puts a copy of the file at `source` under a name, which is a valid path. What is in its way is published no more. */
-  async publish(name: string, source: string): Promise<void> {
-    const target = join(this.#root, name);
+  /** Puts a copy of a file under a name, which is a valid path. What is in its way is published no more. */
+  async publish(name: string, source: CopySource): Promise<void> {
+    const { folders, last } = partsOf(name);
     await this.#files.withCopy(source, async (temporary) => {
       for (let tries = 1; ; tries++) {
         try {
-          await this.#ensureDirectory(dirname(name));
-          await this.#clearDirectory(target);
-          await this.#files.nameOver(temporary, target);
+          await (await this.#make(folders)).use(async (folder) => {
+            await folder.clear(last);
+            await this.#files.nameOver(temporary, folder, last);
+          });
           return;
         } catch (error) {
           const { code = "" } = error as NodeJS.ErrnoException;
-          if (tries === MAX_TRIES || !["ENOENT", "ENOTDIR", "EISDIR", "ENOTEMPTY"].includes(code))
-            throw error;
+          if (tries === MAX_TRIES || !PASSING.has(code)) throw error;
         }
       }
     });
   }
 
   async unpublish(name: string): Promise<void> {
-    const target = join(this.#root, name);
-    const found = await lstat(target).catch(unlessGone);
-    if (found === undefined || found.isDirectory()) return;
-    await this.#files.remove(target).catch(unlessGone);
-    for (let above = dirname(name); above !== "."; above = dirname(above)) {
-      const isRemoved = await rmdir(join(this.#root, above)).then(
-        () => true,
-        () => false,
-      );
-      if (!isRemoved) return;
-    }
+    const { folders, last } = partsOf(name);
+    await this.#within(folders, async (held) => {
+      const folder = held.at(-1) as SharedFolder;
+      const found = await folder.status(last);
+      if (found === undefined || found.isDirectory()) return;
+      await folder.remove(last).catch(unlessGone);
+      const paths = folders.map((above, index) => (held[index] as SharedFolder).at(above));
+      for (const path of paths.reverse()) {
+        const isRemoved = await rmdir(path).then(
+          () => true,
+          () => false,
+        );
+        if (!isRemoved) return;
+      }
+    });
   }
 
   /** What a name holds, with the hash of the bytes that are there, whoever put them there; none of what is no file. */
   async find(name: string): Promise<(FoundFile & { readonly hash: BlobHash | undefined }) | undefined> {
-    const path = join(this.#root, name);
-    const found = await lstat(path).catch(unlessGone);
-    if (found === undefined || found.isDirectory()) return undefined;
-    if (!found.isFile()) return { name, sizeBytes: found.size, hash: undefined };
-    const digest = createHash("sha256");
-    let sizeBytes = 0;
-    for await (const piece of readPlainFile(path)) {
-      digest.update(piece);
-      sizeBytes += piece.byteLength;
-    }
-    return { name, sizeBytes, hash: digest.digest("hex") as BlobHash };
+    const { folders, last } = partsOf(name);
+    return await this.#within(folders, async (held) => {
+      const folder = held.at(-1) as SharedFolder;
+      const found = await folder.status(last);
+      if (found === undefined || found.isDirectory()) return undefined;
+      if (!found.isFile()) return { name, sizeBytes: found.size, hash: undefined };
+      const handle = await folder.openFile(last);
+      if (handle === undefined) return undefined;
+      try {
+        return { name, ...(await digestOf(handle)) };
+      } finally {
+        await handle.close();
+      }
+    });
   }
 
   /** What begins with `prefix` and comes behind `after`, sorted by name. */
-  async *walk(prefix: string, after: string | undefined, folder = ""): AsyncGenerator<FoundFile> {
-    const entries = await readdir(join(this.#root, folder), { withFileTypes: true }).catch(unlessGone);
-    for (const { name, isFolder } of sortBytewise(folder, entries ?? [])) {
-      const isBefore = after !== undefined && compareBytewise(name, after) <= 0;
-      if (isFolder) {
-        if (isBefore && !after.startsWith(name)) continue;
-        if (name.startsWith(prefix) || prefix.startsWith(name)) yield* this.walk(prefix, after, name);
-      } else if (name.startsWith(prefix) && !isBefore) {
-        const found = await lstat(join(this.#root, name)).catch(unlessGone);
-        if (found !== undefined) yield { name, sizeBytes: found.size };
-      }
+  async *walk(prefix: string, after: string | undefined): AsyncGenerator<FoundFile> {
+    const root = await SharedFolder.open(this.#root);
+    try {
+      yield* walk(root, "", { prefix, after });
+    } finally {
+      await root.close();
     }
   }
 
-  async #ensureDirectory(name: string): Promise<void> {
-    if (name === ".") return;
-    await this.#ensureDirectory(dirname(name));
-    const path = join(this.#root, name);
-    await this.#files.ensureDirectory(path);
-    if ((await lstat(path)).isDirectory()) return;
-    await this.#files.remove(path);
-    await this.#files.ensureDirectory(path);
+  /** The directory below the root that these names lead to. What is in the way of one is published no more. */
+  async #make(folders: readonly string[]): Promise<SharedFolder> {
+    let folder = await SharedFolder.open(this.#root);
+    for (const name of folders) {
+      folder = await folder.use(async () => {
+        const found = await folder.status(name);
+        if (found !== undefined && !found.isDirectory()) await folder.remove(name);
+        return await this.#files.ensure(folder, name);
+      });
+    }
+    return folder;
   }
 
-  async #clearDirectory(path: string): Promise<void> {
-    if ((await lstat(path).catch(unlessGone))?.isDirectory() === true) await rm(path, { recursive: true });
+  /** Calls `work` with the root and the directories that these names lead to; undefined: one of them is none. */
+  async #within<Result>(
+    folders: readonly string[],
+    work: (held: readonly SharedFolder[]) => Promise<Result>,
+  ): Promise<Result | undefined> {
+    const held: SharedFolder[] = [];
+    try {
+      let folder: SharedFolder | undefined = await SharedFolder.open(this.#root);
+      for (const name of folders) {
+        held.push(folder);
+        folder = await folder.enter(name).catch(unlessGone);
+        if (folder === undefined) return undefined;
+      }
+      held.push(folder);
+      return await work(held);
+    } finally {
+      for (const each of held) await each.close();
+    }
+  }
+}
+
+interface Wanted {
+  readonly prefix: string;
+  readonly after: string | undefined;
+}
+
+/** @param above its name with a slash behind it; of the root empty */
+async function* walk(folder: SharedFolder, above: string, wanted: Wanted): AsyncGenerator<FoundFile> {
+  const { prefix, after } = wanted;
+  for (const { name, last, isFolder } of sortBytewise(above, await folder.list())) {
+    const isBefore = after !== undefined && compareBytewise(name, after) <= 0;
+    if (!isFolder) {
+      if (!name.startsWith(prefix) || isBefore) continue;
+      const found = await folder.status(last);
+      if (found !== undefined) yield { name, sizeBytes: found.size };
+      continue;
+    }
+    if (isBefore && !after.startsWith(name)) continue;
+    // No file of a book is further down.
+    if (name.length > PATH_MAX_BYTES || !(name.startsWith(prefix) || prefix.startsWith(name))) continue;
+    const below = await folder.enter(last).catch(unlessGone);
+    if (below === undefined) continue;
+    try {
+      yield* walk(below, name, wanted);
+    } finally {
+      await below.close();
+    }
   }
 }
 
 interface Listed {
   /** Below the root; of a directory with a slash behind it. */
   readonly name: string;
+  /** In its directory. */
+  readonly last: string;
   readonly isFolder: boolean;
 }
 
 /** In the order of the whole names below: `a.md` comes before `a/b.md`. */
-function sortBytewise(folder: string, entries: readonly Dirent[]): Listed[] {
+function sortBytewise(above: string, entries: readonly Dirent[]): Listed[] {
   return entries
     .map((entry) => ({
-      name: `${folder}${entry.name}${entry.isDirectory() ? "/" : ""}`,
+      name: `${above}${entry.name}${entry.isDirectory() ? "/" : ""}`,
+      last: entry.name,
       isFolder: entry.isDirectory(),
     }))
     .sort((a, b) => compareBytewise(a.name, b.name));
@@ -119,4 +175,10 @@ function sortBytewise(folder: string, entries: readonly Dirent[]): Listed[] {
 
 function compareBytewise(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/** The directories that a name leads through, and what it is in the last one. */
+export function partsOf(name: string): { readonly folders: readonly string[]; readonly last: string } {
+  const names = name.split("/");
+  return { folders: names.slice(0, -1), last: names.at(-1) as string };
 }

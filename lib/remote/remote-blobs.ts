@@ -3,6 +3,8 @@
  * files that are published for readers without pfs, and old pieces of stores' logs. Must never know what a journal is.
  */
 import type { BlobHash } from "../../schema/ids.ts";
+import type { PIECE_BYTES } from "../file-pieces.ts";
+import type { SpareMemory } from "../spare-memory.ts";
 import type { Operations } from "./operations.ts";
 import type { RemoteProbe } from "./remote-probe.ts";
 
@@ -12,9 +14,12 @@ export interface BlobSource {
   readonly sizeBytes: number;
   /**
    * The bytes from `start` (0 without) up to `end`, not included (the end without). Whoever keeps pieces copies them: only the
-   * last two that were given need keep their bytes, the memory of older ones may be used again.
+   * last two that were given need keep their bytes, the memory of older ones may be used again; with `memory`, for pieces of
+   * {@link PIECE_BYTES}, that of all once the reading has ended.
    */
-  read(start?: number, end?: number): AsyncIterable<Uint8Array>;
+  read(start?: number, end?: number, memory?: SpareMemory): AsyncIterable<Uint8Array>;
+  /** Told by whoever reads nothing as others have their turn, as long as those go on: no answer is late. */
+  goesOn?(): void;
 }
 
 /** A blob as it is listed. */

@@ -80,11 +80,17 @@ export interface RemoteLog extends RemoteClaims {
   append(bookId: BookId, rows: readonly RowToShare[], pulledSeq: number): Promise<Appended>;
   /**
    * Rows with a seq greater than `after`, ascending, `limit` at most; parsed, without a gap, and each with the entry_hash
-   * that its place in the chain asks for, from the row at `after` on. That this one is the row that was seen there once is
-   * for the caller to know: verifyPage.
-   * @throws PfsError as {@link append}; STORE_DAMAGED: they are not such rows, or the log is shorter than `after`
+   * that its place in the chain asks for, from the row at `after` on. That this one is the row that was seen there once says
+   * `knownHash`, its entry_hash then; without it that is for the caller to know: verifyPage.
+   * @throws PfsError as {@link append}; STORE_DAMAGED: they are not such rows, the log is shorter than `after`, or the row
+   *   there has another entry_hash
    */
-  rowsAfter(bookId: BookId, after: number, limit: number): Promise<readonly SharedRow[]>;
+  rowsAfter(
+    bookId: BookId,
+    after: number,
+    limit: number,
+    knownHash?: string | null,
+  ): Promise<readonly SharedRow[]>;
   /** The shared journal's files at some paths of a layer; paths without a file are left out. */
   filesAt(bookId: BookId, userId: UserId, paths: readonly string[]): Promise<readonly SharedFile[]>;
   /** Everything the shared journal has of a book, of all layers, bytewise sorted by layer and path. */

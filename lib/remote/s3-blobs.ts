@@ -31,6 +31,7 @@ import { RemoteError } from "./remote-error.ts";
 import type { RemoteProbe } from "./remote-probe.ts";
 import { S3Connection } from "./s3-connection.ts";
 import { s3Answer } from "./s3-errors.ts";
+import { S3Listing } from "./s3-listing.ts";
 import { PART_BYTES, S3Uploads } from "./s3-uploads.ts";
 import { UploadNotes } from "./upload-notes.ts";
 import { verified } from "./verified.ts";
@@ -302,7 +303,7 @@ export class S3Blobs implements RemoteBlobs {
 
   async #putStream(source: BlobSource, md5: string, signal: AbortSignal | undefined): Promise<PutOutcome> {
     const sent = this.#connection.sendStream(
-      source.read(),
+      (memory) => source.read(undefined, undefined, memory),
       (body) => new PutObjectCommand({ ...this.#newObject(source), Body: body, ContentMD5: md5 }),
       signal,
     );
@@ -334,6 +335,11 @@ export class S3Blobs implements RemoteBlobs {
     after: string | undefined,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<{ readonly key: string; readonly sizeBytes: number; readonly storedAt: string }[]> {
+    const listing = new S3Listing({
+      remoteName: this.#connection.name,
+      isSorted: prefix === this.#blobs,
+      after,
+    });
     let token: string | undefined;
     do {
       const page = await this.#connection.send(
@@ -345,12 +351,17 @@ export class S3Blobs implements RemoteBlobs {
         }),
         signal,
       );
-      yield (page.Contents ?? []).map(({ Key: key = "", Size: sizeBytes = 0, LastModified: at }) => ({
+      token = page.NextContinuationToken;
+      const objects = page.Contents ?? [];
+      listing.check(
+        objects.map(({ Key: key = "" }) => key),
+        token,
+      );
+      yield objects.map(({ Key: key = "", Size: sizeBytes = 0, LastModified: at }) => ({
         key,
         sizeBytes,
         storedAt: (at ?? new Date(0)).toISOString(),
       }));
-      token = page.NextContinuationToken;
     } while (token !== undefined);
   }
 

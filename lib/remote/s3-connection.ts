@@ -10,16 +10,25 @@ import {
   type ServiceInputTypes,
   type ServiceOutputTypes,
 } from "@aws-sdk/client-s3";
+import { PIECE_BYTES } from "../file-pieces.ts";
+import { SpareMemory } from "../spare-memory.ts";
 import { nameOfLocation, type S3Location } from "./blobs-location.ts";
+import { collectAnswer } from "./collect-answer.ts";
 import { clockAhead } from "./remote-probe.ts";
 import { asS3Error } from "./s3-errors.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Requests under way at once; more wait. */
-const MAX_SOCKETS = 16;
-const PIECE_BYTES = 64 * 1024;
+/**
+ * Requests under way at once. More would wait, which the SDK counts as connecting and gives up, so that it is well above what
+ * a daemon does at once: a push 8 puts and 4 parts (send-blobs.ts, s3-uploads.ts), publishing 8 (publish.ts), and 16 each a
+ * prefetch, an archive's or a command's fetch (fetch-blobs.ts) and a check (check-published.ts): 68; the rest are files that
+ * are opened.
+ */
+const MAX_SOCKETS = 128;
 /** Twice what a body's stream and its socket hold at most: each its high-water mark, and a piece beyond it. */
-const BODY_BYTES = 8 * PIECE_BYTES;
+const RING_BYTES = 8 * PIECE_BYTES;
+/** Memory is kept for as many bodies when none is sent: for the parts of an upload (s3-uploads.ts). */
+const KEPT_BODIES = 4;
 /** What the SDK would write to the console is told by its errors, or of no use. */
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -32,6 +41,8 @@ export class S3Connection {
   /** For messages, at the beginning of a sentence. */
   readonly name: string;
   readonly #client: S3Client;
+  readonly #rings = new SpareMemory(RING_BYTES, KEPT_BODIES);
+  readonly #pieces = new SpareMemory(PIECE_BYTES, 2 * KEPT_BODIES);
   #clockAheadMs: number | undefined;
 
   constructor(location: S3Location) {
@@ -89,15 +100,19 @@ export class S3Connection {
 
   /**
    * Sends a command whose body is a stream, of which the SDK itself would never tell that it failed. The body must have an MD5.
+   * @param read the body's pieces, in memory of {@link PIECE_BYTES} that others use once the reading has ended: nobody may hold
+   *   any back (verified.ts does)
    * @throws what the stream throws; else as sendRaw
    */
   async sendStream<Input extends ServiceInputTypes, Output extends ServiceOutputTypes>(
-    pieces: AsyncIterable<Uint8Array>,
+    read: (memory: SpareMemory) => AsyncIterable<Uint8Array>,
     makeCommand: (body: Readable) => Command<Input, Output>,
     signal?: AbortSignal,
   ): Promise<Output> {
     const broken = new AbortController();
-    const body = Readable.from(inSameMemory(pieces), { objectMode: false, highWaterMark: PIECE_BYTES });
+    const ring = this.#rings.take();
+    const pieces = inSameMemory(read(this.#pieces), ring);
+    const body = Readable.from(pieces, { objectMode: false, highWaterMark: PIECE_BYTES });
     let failure: { readonly error: unknown } | undefined;
     body.on("error", (error) => {
       failure ??= { error };
@@ -105,7 +120,10 @@ export class S3Connection {
     });
     try {
       const signals = signal === undefined ? [broken.signal] : [broken.signal, signal];
-      return await this.sendRaw(makeCommand(body), AbortSignal.any(signals));
+      const answer = await this.sendRaw(makeCommand(body), AbortSignal.any(signals));
+      // Only after an answer: of a request that failed, bytes may still be on their way.
+      this.#rings.giveBack(ring);
+      return answer;
     } catch (error) {
       throw failure === undefined ? error : failure.error;
     } finally {
@@ -135,6 +153,8 @@ function configOf({ endpoint, region }: S3Location): S3ClientConfig {
     responseChecksumValidation: "WHEN_REQUIRED",
     // Servers that do not answer it cost seconds.
     expectContinueHeader: false,
+    // Its own holds whatever comes.
+    streamCollector: collectAnswer,
     logger: silent,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
@@ -149,13 +169,12 @@ function configOf({ endpoint, region }: S3Location): S3ClientConfig {
  * The pieces in a ring of memory that is used again and again: copies for each would be garbage by the gigabyte, which piles up
  * until the collector sees a need. If ever bytes were overtaken on their way, their MD5 would tell the server.
  */
-async function* inSameMemory(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const ring = Buffer.allocUnsafeSlow(BODY_BYTES);
+async function* inSameMemory(pieces: AsyncIterable<Uint8Array>, ring: Buffer): AsyncGenerator<Uint8Array> {
   let at = 0;
   for await (const piece of pieces) {
     for (let taken = 0; taken < piece.byteLength; ) {
-      if (at === BODY_BYTES) at = 0;
-      const end = Math.min(at + PIECE_BYTES, BODY_BYTES, at + piece.byteLength - taken);
+      if (at === RING_BYTES) at = 0;
+      const end = Math.min(at + PIECE_BYTES, RING_BYTES, at + piece.byteLength - taken);
       ring.set(piece.subarray(taken, taken + end - at), at);
       taken += end - at;
       yield ring.subarray(at, end);

@@ -4,6 +4,7 @@
  */
 import { S3ServiceException } from "@aws-sdk/client-s3";
 import { PfsError } from "../../schema/errors.ts";
+import { AnswerTooLong } from "./collect-answer.ts";
 import { lostConnectionCode, RemoteError } from "./remote-error.ts";
 
 const FULL: ReadonlySet<string> = new Set(["QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"]);
@@ -43,6 +44,10 @@ export function s3Answer(error: unknown): { readonly code: string; readonly stat
 /** The error to throw for one that a request met; a mistake of ours is itself. */
 export function asS3Error(error: unknown, remoteName: string): unknown {
   if (error instanceof PfsError || !(error instanceof Error)) return error;
+  if (error instanceof AnswerTooLong) {
+    const message = `${remoteName} gave an answer that is too long to be S3's.`;
+    return new RemoteError("UNAVAILABLE", message, { isRetryable: true });
+  }
   const answer = s3Answer(error);
   if (answer !== undefined) return refusedRequest(error as S3ServiceException, answer, remoteName);
   const code = lostConnectionCode(error) ?? (error.name === "TimeoutError" ? "ETIMEDOUT" : undefined);

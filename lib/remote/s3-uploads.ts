@@ -1,6 +1,7 @@
 /**
- * Owns sending long objects to S3 in parts: equal ones but the last, as R2 wants them; a few at once; resumed where another
- * attempt, or another process, was cut off; aborted when nobody goes on with them. Must never hold a part in memory.
+ * Owns sending long objects to S3 in parts: equal ones but the last, as R2 wants them; a few at once, whichever objects' they
+ * are; resumed where another attempt, or another process, was cut off; aborted when nobody goes on with them. Must never hold a
+ * part in memory.
  */
 import {
   AbortMultipartUploadCommand,
@@ -12,27 +13,34 @@ import {
 } from "@aws-sdk/client-s3";
 import { runBounded } from "../run-bounded.ts";
 import { passStep } from "../step.ts";
+import { Turns } from "../turns.ts";
 import { digestParts } from "./part-digests.ts";
 import type { BlobSource, PutOutcome } from "./remote-blobs.ts";
 import { RemoteError } from "./remote-error.ts";
 import type { S3Connection } from "./s3-connection.ts";
 import { s3Answer } from "./s3-errors.ts";
+import { S3Listing } from "./s3-listing.ts";
 import type { UploadNote, UploadNotes } from "./upload-notes.ts";
 
 /** From this many bytes on an object is sent in parts, unless told otherwise; a part has as many. */
 export const PART_BYTES = 16 * 1024 * 1024;
 /** S3's limit. Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 const MAX_PARTS = 10_000;
+/** Parts of all objects together: more at once are no quicker, and each takes a connection and memory. */
 const CONCURRENCY = 4;
 /** R2 gives up uploads after as many days by itself. */
 const ABANDONED_AFTER_MS = 7 * 24 * 3600 * 1000;
 
+type MissingPart = Pick<UploadNote["parts"][number], "number" | "md5">;
 type Upload = Omit<UploadNote, "remote" | "parts"> & { readonly parts: UploadNote["parts"][number][] };
 
 export class S3Uploads {
   readonly #connection: S3Connection;
   readonly #notes: UploadNotes;
   readonly #partBytes: number;
+  readonly #turns = new Turns(CONCURRENCY);
+  /** To be told of what is sent, by object. */
+  readonly #senders = new Set<() => void>();
 
   /** `partBytes`: of a part, unless the object is so long that it would need too many. */
   constructor(connection: S3Connection, notes: UploadNotes, partBytes: number) {
@@ -95,12 +103,16 @@ export class S3Uploads {
       if (now - Date.parse(note.startedAt) > ABANDONED_AFTER_MS) await this.#giveUp(note);
   }
 
-  /** Aborts uploads below a prefix by their age, whoever has begun them; undefined: the server does not list them. */
+  /**
+   * Aborts uploads below a prefix by their age, whoever has begun them; undefined: the server does not list them.
+   * @throws RemoteError CORRUPT: it lists them without an end; then it has aborted some
+   */
   async abortBegunBefore(
     beforeMs: number,
     { prefix, isDry, signal }: { prefix: string; isDry: boolean; signal: AbortSignal | undefined },
   ): Promise<number | undefined> {
-    const { bucket } = this.#connection;
+    const { bucket, name } = this.#connection;
+    const listing = new S3Listing({ remoteName: name, isSorted: false });
     let count = 0;
     let next: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
     for (;;) {
@@ -114,15 +126,20 @@ export class S3Uploads {
         if (s3Answer(error)?.status === 501) return undefined;
         throw this.#connection.explain(error, signal);
       }
-      for (const { Key: key, UploadId: uploadId, Initiated: begun } of page.Uploads ?? []) {
+      const { Uploads: uploads = [], NextKeyMarker: nextKey, NextUploadIdMarker: nextUploadId } = page;
+      listing.check(
+        uploads.map(({ Key: key, UploadId: uploadId }) => `${key} ${uploadId}`),
+        page.IsTruncated === true ? `${nextKey} ${nextUploadId}` : undefined,
+      );
+      for (const { Key: key, UploadId: uploadId, Initiated: begun } of uploads) {
         // Some servers take a prefix for no more than a hint.
         if (key?.startsWith(prefix) !== true || uploadId === undefined) continue;
         if (begun === undefined || begun.getTime() >= beforeMs) continue;
         count++;
         if (!isDry) await this.#abort(key, uploadId);
       }
-      if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return count;
-      next = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+      if (page.IsTruncated !== true || nextKey === undefined) return count;
+      next = { KeyMarker: nextKey, UploadIdMarker: nextUploadId };
     }
   }
 
@@ -183,28 +200,68 @@ export class S3Uploads {
     const missing = digests
       .map((md5, at) => ({ number: at + 1, md5 }))
       .filter(({ number, md5 }) => sent.get(number) !== md5);
-    await runBounded(missing, CONCURRENCY, async ({ number, md5 }) => {
-      const start = (number - 1) * upload.partBytes;
-      const end = Math.min(start + upload.partBytes, upload.sizeBytes);
-      const { ETag: etag } = await this.#connection.sendStream(
-        source.read(start, end),
-        (body) =>
-          new UploadPartCommand({
-            Bucket: this.#connection.bucket,
-            Key: upload.key,
-            UploadId: upload.uploadId,
-            PartNumber: number,
-            Body: body,
-            ContentLength: end - start,
-            ContentMD5: md5,
-          }),
-        signal,
-      );
-      if (etag === undefined) throw new Error("S3 named no ETag");
-      passStep("upload.part-sent");
-      upload.parts.push({ number, etag, md5 });
-      await this.#notes.save(upload);
-    });
+    // What waits for its turn is not sent any more once another part has failed.
+    const stop = new AbortController();
+    const waits = signal === undefined ? stop.signal : AbortSignal.any([stop.signal, signal]);
+    let underWay = 0;
+    // Who waits goes on as long as others send; who sends must go on by itself.
+    const goesOn = (): void => {
+      if (underWay === 0) source.goesOn?.();
+    };
+    const send = async (part: MissingPart): Promise<void> => {
+      underWay++;
+      try {
+        await this.#sendPart(upload, source, part, signal);
+      } catch (error) {
+        // Before its turn is the next one's.
+        stop.abort(error);
+        throw error;
+      } finally {
+        underWay--;
+      }
+    };
+    this.#senders.add(goesOn);
+    try {
+      await runBounded(missing, CONCURRENCY, (part) => this.#turns.run(() => send(part), waits));
+    } finally {
+      this.#senders.delete(goesOn);
+    }
+  }
+
+  async #sendPart(
+    upload: Upload,
+    source: BlobSource,
+    { number, md5 }: MissingPart,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const start = (number - 1) * upload.partBytes;
+    const end = Math.min(start + upload.partBytes, upload.sizeBytes);
+    const { ETag: etag } = await this.#connection.sendStream(
+      (memory) => this.#told(source.read(start, end, memory)),
+      (body) =>
+        new UploadPartCommand({
+          Bucket: this.#connection.bucket,
+          Key: upload.key,
+          UploadId: upload.uploadId,
+          PartNumber: number,
+          Body: body,
+          ContentLength: end - start,
+          ContentMD5: md5,
+        }),
+      signal,
+    );
+    if (etag === undefined) throw new Error("S3 named no ETag");
+    passStep("upload.part-sent");
+    upload.parts.push({ number, etag, md5 });
+    await this.#notes.save(upload);
+  }
+
+  /** The same pieces; each shows those who wait for a turn that it goes on. */
+  async *#told(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+    for await (const piece of pieces) {
+      for (const goesOn of this.#senders) goesOn();
+      yield piece;
+    }
   }
 
   async #complete(upload: Upload, signal: AbortSignal | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import type { z } from "zod";
 import { lazily } from "../../schema/zod.ts";
-import { unlessGone } from "./directory-files.ts";
+import { unlessGone } from "./directory-errors.ts";
 
 const noteShape = lazily((z) =>
   z.strictObject({

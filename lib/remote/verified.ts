@@ -5,6 +5,7 @@ import { RemoteError } from "./remote-error.ts";
 
 /**
  * The pieces of a source, read from its beginning, as they come.
+ * @param pieces in memory that nobody else uses when the reading has ended, as the last one is held back until then
  * @throws RemoteError CORRUPT in place of the last one when they are not what the source says: whoever takes them is never
  *   given the whole
  */

@@ -1,6 +1,6 @@
 /**
  * Owns trying again what a remote could not do, once for every interface: exponential backoff with full jitter, no sooner than
- * the remote asks. Must never try again what can only fail again.
+ * the remote asks, if that is soon. Must never try again what can only fail again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Decorator, decorate, type Operations } from "./operations.ts";
@@ -26,6 +26,9 @@ export interface RetryOptions {
   readonly now?: () => number;
   readonly random?: () => number;
 }
+
+/** A remote that asks for longer is left to whoever called, who can tell of it, and has a time of its own to try again. */
+const LONGEST_ASKED_MS = 60_000;
 
 const DEFAULTS: RetryPolicy = { attempts: 6, totalMs: 60_000, firstDelayMs: 100, longestDelayMs: 10_000 };
 
@@ -112,7 +115,9 @@ class Patience {
     if (!(error instanceof RemoteError) || !error.isRetryable) throw error;
     const { attempts, totalMs, firstDelayMs, longestDelayMs } = this.#policy;
     const bound = Math.min(longestDelayMs, firstDelayMs * 2 ** this.#failures++);
-    const delayMs = Math.max((this.#options.random ?? Math.random)() * bound, error.retryAfterMs ?? 0);
+    const askedMs = error.retryAfterMs ?? 0;
+    const delayMs = Math.max((this.#options.random ?? Math.random)() * bound, askedMs);
+    if (askedMs > LONGEST_ASKED_MS) throw error;
     if (this.#failures >= attempts || this.#now() - this.#startMs + delayMs > totalMs) throw error;
     this.#options.onRetry?.(this.#name, error);
     await (this.#options.sleep ?? sleepFor)(delayMs, this.#signal);

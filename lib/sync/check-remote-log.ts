@@ -64,6 +64,13 @@ async function playBack(each: RemoteCheck): Promise<void> {
 
 function checkRow(each: RemoteCheck, own: SharedRows, row: SharedRow): void {
   const { path, seq, origin, origin_seq } = row;
+  if (seq === each.pulledSeq && each.pulledHash !== null && row.entry_hash !== each.pulledHash)
+    report(
+      each,
+      "R6",
+      each.parts.bookId,
+      `The shared log of ${each.parts.bookId} was rewritten: row ${seq}, or one before it, is another one than this store has pulled.`,
+    );
   if (!each.history.add(row))
     report(each, "R6", path, `Row ${seq} of the shared log does not begin with what ${path} had.`);
   if (origin !== each.parts.storeId) return;
@@ -74,7 +81,9 @@ function checkRow(each: RemoteCheck, own: SharedRows, row: SharedRow): void {
     mine !== undefined &&
     (["path", "user_id", "agent_id", "operation", "timestamp", "file_id"] as const).every(
       (field) => mine[field] === row[field],
-    );
+    ) &&
+    // What was taken back here is refused there; nothing that was refused here was done there.
+    (row.status === "refused" || (mine.status === "ok" && mine.new_hash === row.new_hash));
   if (!isSame)
     report(
       each,

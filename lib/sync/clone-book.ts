@@ -54,6 +54,6 @@ export async function cloneBook(parts: CloneParts): Promise<SnapshotCounts> {
     for (let at = 0; at < base.length; at += PAGE_FILES) await take(base.slice(at, at + PAGE_FILES));
   }
   for (let at = 0; at < overlays.length; at += PAGE_FILES) await take(overlays.slice(at, at + PAGE_FILES));
-  await take([], { hidden, until: head.seq });
+  await take([], { hidden, until: head });
   return total;
 }

@@ -52,7 +52,7 @@ export interface RemoteCollected {
 /**
  * Removes what nobody names.
  * @throws PfsError STORE_BUSY: another machine is at it; STORE_DAMAGED: a log cannot be believed, or another one uses these
- *   blobs; others of the remote: then some of it is removed, and the claim ends by itself
+ *   blobs; others of the remote, CORRUPT where it lists without an end: then some of it is removed, and the claim ends by itself
  */
 export async function collectRemote(
   parts: CollectParts,
@@ -98,10 +98,11 @@ async function collectBlobs(
 
 /** Copies of a book that the log does not have are those of another log. */
 async function refuseOtherLog({ blobs, signal }: CollectParts, books: ReadonlySet<string>): Promise<void> {
+  const found = new Set<string>();
   for (let after: string | undefined; ; ) {
     let first: string | undefined;
-    for await (const [found] of blobs.listPublished("", after, signal)) {
-      first = found?.name.split("/", 1)[0];
+    for await (const [file] of blobs.listPublished("", after, signal)) {
+      first = file?.name.split("/", 1)[0];
       break;
     }
     if (first === undefined) return;
@@ -114,6 +115,12 @@ async function refuseOtherLog({ blobs, signal }: CollectParts, books: ReadonlySe
         },
       );
     }
+    if (found.has(first)) {
+      throw new PfsError("CORRUPT", `The remote lists what is published of ${first} again and again.`, {
+        hint: "Nothing was removed. Look at the server, or at what is on the way to it.",
+      });
+    }
+    found.add(first);
     // "0" comes right after "/".
     after = `${first}0`;
   }

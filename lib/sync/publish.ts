@@ -19,6 +19,8 @@ import { isPublishable, type Place, placeOfName, publishedName } from "./publish
 const CONCURRENCY = 8;
 /** Rows of a page. The claim is renewed behind each. */
 const PAGE_ROWS = 500;
+/** Times in a row that the claim may be had and nothing comes of it: others may take it over, but then they have it. */
+const MAX_VAIN_CLAIMS = 10;
 
 export interface PublishParts {
   readonly bookId: BookId;
@@ -56,15 +58,22 @@ export async function publish(parts: PublishParts, knownSeq: number): Promise<Pu
   return await publishNames(parts, []);
 }
 
-/** The same, and publishes some names anew, whatever they have now. */
+/**
+ * The same, and publishes some names anew, whatever they have now.
+ * @throws PfsError as {@link publish}; UNAVAILABLE: the remote gives the claim again and again, and lets nothing come of it
+ */
 export async function publishNames(parts: PublishParts, names: readonly string[]): Promise<PublishOutcome> {
   const { bookId, storeId, log } = parts;
   const publishing = new Publishing(parts);
-  for (let anew = names; ; ) {
+  let publishedTo = -1;
+  for (let anew = names, vain = 0; ; ) {
+    if (vain === MAX_VAIN_CLAIMS) throw vainClaims(bookId);
     const position = await log.claim(publishClaim(bookId), storeId);
     if (position === undefined) return publishing.outcome("busy");
     passStep("publish.claimed");
     const end = await publishing.publishAfter(position, anew);
+    vain = (end ?? -1) > publishedTo ? 0 : vain + 1;
+    publishedTo = Math.max(publishedTo, end ?? -1);
     if (end === undefined) continue;
     anew = [];
     // Whoever has appended in the meantime was told that somebody is at it.
@@ -165,6 +174,17 @@ class Publishing {
       this.#left.push(error);
     }
   }
+}
+
+function vainClaims(bookId: BookId): RemoteError {
+  return new RemoteError(
+    "UNAVAILABLE",
+    `The remote lets this machine publish ${bookId}, again and again, and takes nothing of it as published.`,
+    {
+      isRetryable: true,
+      hint: `It is tried again by itself. Look at the row \`${publishClaim(bookId)}\` of the remote's table \`claim\`, and at who may write to it.`,
+    },
+  );
 }
 
 /** Whether a failure is one file's, whose bytes are nowhere or whose name cannot be, and not the remote's. */

@@ -6,7 +6,8 @@ import { setImmediate } from "node:timers/promises";
 import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash } from "../../schema/ids.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
-import { SharedRows } from "../shared-rows.ts";
+import { damaged } from "../remote/shared-chain.ts";
+import { type PulledHead, SharedRows } from "../shared-rows.ts";
 import { passStep } from "../step.ts";
 import type { FollowCounts, FollowOutcome } from "../worktree/follow-remote.ts";
 import { fetchBlob } from "./fetch-blob.ts";
@@ -14,6 +15,10 @@ import { PULL_ROWS, type SyncParts } from "./sync-parts.ts";
 
 /** A page goes on to the end of a transaction of a store, as a rename is two rows; but not beyond this many. */
 const MAX_PAGE_ROWS = 50_000;
+/** Nor beyond this much, of rows that somebody has made long: as many as may be have room for 700 characters of text each. */
+const MAX_PAGE_CHARS = 64 * 2 ** 20;
+/** Of a row, beside its texts: hashes, times, numbers. */
+const ROW_CHARS = 600;
 
 export const NOTHING: FollowCounts = { applied: 0, refused: 0, desyncs: 0, conflicts: 0 };
 
@@ -33,7 +38,7 @@ export async function pull(parts: SyncParts): Promise<FollowCounts> {
   const total = { ...NOTHING };
   for (;;) {
     parts.signal?.throwIfAborted();
-    const rows = await readPage(parts, pulledSeqOf(parts));
+    const rows = await readPage(parts, pulledHeadOf(parts));
     if (rows.length === 0) return total;
     passStep("pull.read");
     const counts = await follow(parts, rows);
@@ -46,25 +51,38 @@ export async function pull(parts: SyncParts): Promise<FollowCounts> {
 }
 
 /** @throws PfsError USAGE */
-export function pulledSeqOf({ reader, bookId }: SyncParts): number {
+export function pulledHeadOf({ reader, bookId }: SyncParts): PulledHead {
   const position = new SharedRows(reader.database, bookId).position();
   if (position === undefined) throw new PfsError("USAGE", `The book ${bookId} is not shared.`);
-  return position.pulledSeq;
+  return { seq: position.pulledSeq, entryHash: position.pulledHash };
 }
 
 async function readPage(
   { log, bookId, pageRows = PULL_ROWS }: SyncParts,
-  after: number,
+  { seq: after, entryHash }: PulledHead,
 ): Promise<SharedRow[]> {
   const rows: SharedRow[] = [];
+  let chars = 0;
   for (;;) {
-    const more = await log.rowsAfter(bookId, after + rows.length, pageRows);
+    const knownHash = rows.at(-1)?.entry_hash ?? entryHash;
+    const more = await log.rowsAfter(bookId, after + rows.length, pageRows, knownHash);
     rows.push(...more);
+    chars += charsOf(more);
     if (more.length < pageRows) return rows;
     const whole = wholeTransactions(rows);
     if (whole.length > 0) return whole;
-    if (rows.length >= MAX_PAGE_ROWS) return rows;
+    if (rows.length >= MAX_PAGE_ROWS || chars >= MAX_PAGE_CHARS) return rows;
   }
+}
+
+/** About how much it takes to hold them. */
+function charsOf(rows: readonly SharedRow[]): number {
+  let chars = 0;
+  for (const { path, prev_path, command, error_message } of rows) {
+    const texts = [path, prev_path, command, error_message];
+    chars += texts.reduce((sum, text) => sum + (text?.length ?? 0), ROW_CHARS);
+  }
+  return chars;
 }
 
 /** Without the rows of the last transaction, of which there may be more. */
@@ -107,8 +125,9 @@ async function readUntil(
   until: number,
 ) {
   const more: SharedRow[] = [];
-  for (let at = rows.at(-1)?.seq ?? 0; at < until; at = more.at(-1)?.seq ?? until) {
-    const next = await log.rowsAfter(bookId, at, pageRows);
+  let chars = 0;
+  for (let last = rows.at(-1); (last?.seq ?? 0) < until; last = more.at(-1)) {
+    const next = await log.rowsAfter(bookId, last?.seq ?? 0, pageRows, last?.entry_hash);
     if (next.length === 0)
       throw new PfsError(
         "STORE_DAMAGED",
@@ -118,6 +137,13 @@ async function readUntil(
         },
       );
     more.push(...next);
+    chars += charsOf(next);
+    // A store has few rows there that it has not pulled: those of its last push, and what others had appended meanwhile.
+    if (chars >= MAX_PAGE_CHARS)
+      throw damaged(
+        bookId,
+        `between row ${rows.at(-1)?.seq} and ${until} is more than any store has appended`,
+      );
   }
   return more;
 }

@@ -7,11 +7,12 @@ import type { BookId } from "../../schema/ids.ts";
 import type { RowToShare } from "../../schema/shared-row.ts";
 import { readOutbox } from "../outbox.ts";
 import type { Appended } from "../remote/remote-log.ts";
+import { headBehind } from "../remote/shared-chain.ts";
 import { passStep } from "../step.ts";
 import type { FollowCounts } from "../worktree/follow-remote.ts";
 import { assureSent } from "./assure-sent.ts";
 import { CollectionFence } from "./collection-fence.ts";
-import { addCounts, NOTHING, pull, pulledSeqOf } from "./pull.ts";
+import { addCounts, NOTHING, pull, pulledHeadOf } from "./pull.ts";
 import { putBlobs, sendBlobs } from "./send-blobs.ts";
 import { PUSH_ROWS, type SyncParts } from "./sync-parts.ts";
 
@@ -37,12 +38,12 @@ export async function push(parts: SyncParts): Promise<Pushed> {
     const fence = await CollectionFence.setUp(log);
     const sent = await sendBlobs(parts, rows);
     passStep("push.all-put");
-    const pulledSeq = pulledSeqOf(parts);
-    const outcome = await append(log, bookId, rows, pulledSeq);
+    const pulledHead = pulledHeadOf(parts);
+    const outcome = await append(log, bookId, rows, pulledHead.seq);
     if ("refusal" in outcome) {
       // Somebody was first, whose rows the next pull brings; or nobody was.
-      if (refusedAt === pulledSeq) throw outcome.refusal;
-      refusedAt = pulledSeq;
+      if (refusedAt === pulledHead.seq) throw outcome.refusal;
+      refusedAt = pulledHead.seq;
       continue;
     }
     passStep("push.appended");
@@ -57,6 +58,7 @@ export async function push(parts: SyncParts): Promise<Pushed> {
       bookId,
       pairs,
       sent.map(({ hash }) => hash),
+      headBehind(pulledHead, rows, outcome.seqs),
     );
     passStep("push.shared");
     notes?.clear();

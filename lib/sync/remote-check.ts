@@ -56,6 +56,8 @@ export interface RemoteCheck {
   readonly headSeq: number;
   /** Up to where this store had pulled before that was asked for: the shared log has as many rows at least. */
   readonly pulledSeq: number;
+  /** The entry_hash of the row there; null: not known. */
+  readonly pulledHash: string | null;
 }
 
 /** Rows of a page. */

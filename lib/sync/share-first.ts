@@ -6,11 +6,13 @@ import { FIRST_STRICT_SEQ, type RowToShare } from "../../schema/shared-row.ts";
 import type { ShareOutcome } from "../errands.ts";
 import { filePieces } from "../file-pieces.ts";
 import type { BlobSource } from "../remote/remote-blobs.ts";
+import { headBehind } from "../remote/shared-chain.ts";
+import type { SpareMemory } from "../spare-memory.ts";
 import type { StagedBytes } from "../staging.ts";
 import { passStep } from "../step.ts";
 import type { ChangeToShare } from "../strict-change.ts";
 import { CollectionFence } from "./collection-fence.ts";
-import { pull, pulledSeqOf } from "./pull.ts";
+import { pull, pulledHeadOf } from "./pull.ts";
 import { push } from "./push.ts";
 import { putBlobs, sendBlobs } from "./send-blobs.ts";
 import type { SyncParts } from "./sync-parts.ts";
@@ -31,7 +33,8 @@ export async function shareFirst(parts: SyncParts, change: ChangeToShare): Promi
   passStep("share.all-put");
   const rows = identify(change, storeId);
   signal?.throwIfAborted();
-  const outcome = await log.append(bookId, rows, pulledSeqOf(parts));
+  const pulledHead = pulledHeadOf(parts);
+  const outcome = await log.append(bookId, rows, pulledHead.seq);
   if (outcome.type === "moved") {
     await pull(parts);
     return { type: "moved" };
@@ -40,7 +43,7 @@ export async function shareFirst(parts: SyncParts, change: ChangeToShare): Promi
   // What was found there may have been garbage until now.
   if (!(await fence.holds(signal))) await putBlobs(parts, sent, carried);
   parts.sent?.clear();
-  return { type: "shared", seqs: outcome.seqs };
+  return { type: "shared", seqs: outcome.seqs, until: headBehind(pulledHead, rows, outcome.seqs) };
 }
 
 let lastSeq = FIRST_STRICT_SEQ;
@@ -56,10 +59,10 @@ function sourceOf({ hash, sizeBytes, content }: StagedBytes): BlobSource {
   return {
     hash,
     sizeBytes,
-    async *read(start = 0, end = sizeBytes) {
+    async *read(start = 0, end = sizeBytes, memory?: SpareMemory) {
       if (end <= start) return;
       if ("bytes" in content) yield content.bytes.subarray(start, end);
-      else yield* filePieces(content.stagedPath, start, end);
+      else yield* filePieces(content.stagedPath, start, end, memory);
     },
   };
 }

@@ -39,10 +39,11 @@ export async function verifyRemote(
   const damage: RemoteDamage = { blobs: [], segments: [], names: new Set(), isLogSound: true };
   const history = new SharedHistory();
   try {
-    const { pulledSeq } = new SharedRows(parts.reader.database, parts.bookId).position() ?? { pulledSeq: 0 };
+    const position = new SharedRows(parts.reader.database, parts.bookId).position();
+    const { pulledSeq, pulledHash } = position ?? { pulledSeq: 0, pulledHash: null };
     const headSeq = await readJournal(parts, history, check);
     damage.isLogSound = headSeq !== undefined;
-    const each = { parts, history, check, damage, headSeq: headSeq ?? 0, pulledSeq };
+    const each = { parts, history, check, damage, headSeq: headSeq ?? 0, pulledSeq, pulledHash };
     if (headSeq !== undefined) await checkRemoteLog(each);
     const rehashedTo = await checkRemoteBlobs(each, rehash);
     await checkSegments(each);

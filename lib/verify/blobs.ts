@@ -7,6 +7,7 @@ import { lstat, open, opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { type BlobHash, isBlobHash } from "../../schema/ids.ts";
 import { INCOMING } from "../blobs.ts";
+import { allocatePageAligned } from "../libc.ts";
 import type { Finding } from "../verify.ts";
 import { type Check, countRows } from "./check.ts";
 
@@ -55,7 +56,7 @@ async function checkObject(check: Check, row: Row, rehash: boolean): Promise<voi
     }
     if (!rehash) return;
     const digest = createHash("sha256");
-    const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, Math.max(1, size)));
+    const chunk = allocatePageAligned(0, Math.min(CHUNK_BYTES, Math.max(1, size)));
     for (;;) {
       const { bytesRead } = await file.read(chunk, 0, chunk.byteLength, null);
       if (bytesRead === 0) break;

@@ -152,12 +152,13 @@ class Pull {
     const { shared } = this.#parts;
     for (const [seq, { sharedSeq, file }] of this.#own) {
       shared.note(seq, sharedSeq);
-      if (file !== undefined) shared.noteBlob(file.hash);
+      // What a refused row names is what the path has there, of which nobody here knows the bytes to be there.
+      if (file !== undefined && !this.#isRefused(sharedSeq)) shared.noteBlob(file.hash);
     }
     if (this.#changes.length > 0) this.#apply();
     this.#endTaken();
     const last = this.#rows.at(-1);
-    if (last !== undefined) shared.advancePulled(last.seq);
+    if (last !== undefined) shared.advancePulled({ seq: last.seq, entryHash: last.entry_hash });
     shared.advancePushed();
     for (const refusal of this.#refusals) this.#tell(refusal);
     const conflicts = this.#plans.rows.filter(({ conflict }) => conflict !== undefined).length;
@@ -171,10 +172,7 @@ class Pull {
     const { storeId, shared, base } = this.#parts;
     const own = row.origin === storeId ? ownRow(shared, row) : undefined;
     const isOwn =
-      own !== undefined &&
-      own.path === row.path &&
-      own.user_id === row.user_id &&
-      (row.status === "refused" || (own.status === "ok" && own.new_hash === row.new_hash));
+      own !== undefined && own.path === row.path && own.user_id === row.user_id && saysOwn(shared, own, row);
     if (!isOwn && row.status === "refused") return;
     const change = admitShared(base.book, row);
     if (isOwn) {
@@ -367,6 +365,15 @@ class Pull {
       origin: undefined,
     };
   }
+}
+
+/**
+ * Whether a shared row says what this store sent of its own row: what it did, or that it was refused, if it was so here or
+ * was taken back for what others did. Any other refusal is somebody's word, and the row is yet to be sent.
+ */
+function saysOwn(shared: SharedRows, own: LogRow, { status, new_hash }: SharedRow): boolean {
+  if (status === "refused") return own.status === "refused" || shared.isSuperseded(own);
+  return own.status === "ok" && own.new_hash === new_hash;
 }
 
 /** What was shared first is known by what was noted of it, if this store came to do it then. */

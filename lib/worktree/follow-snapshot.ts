@@ -7,6 +7,7 @@ import { type FileId, isUserId, type UserId } from "../../schema/ids.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
 import type { Actor } from "../node.ts";
+import type { PulledHead } from "../shared-rows.ts";
 import { admitShared, type PulledChange } from "./admit-shared.ts";
 import { applyShared } from "./apply-shared.ts";
 import type { FollowParts } from "./follow-remote.ts";
@@ -19,7 +20,7 @@ export interface SnapshotPage {
   /** What overlays hide of the base, with the last page. Nobody says who did it: it is in no row of the log. */
   readonly hidden?: readonly { readonly userId: UserId; readonly fileId: FileId }[] | undefined;
   /** The position of the shared log, with the last page. */
-  readonly until?: number | undefined;
+  readonly until?: PulledHead | undefined;
 }
 
 export interface SnapshotCounts {

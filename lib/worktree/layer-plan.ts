@@ -59,6 +59,8 @@ export class LayerPlan {
   readonly #logged = new Map<TreePath, FileState | undefined>();
   readonly #places = new Map<FileId, TreePath | undefined>();
   readonly #noted = new Set<TreePath>();
+  /** Of the journal, before anything is written. */
+  #lastPath: Buffer | undefined;
   /** Files of the base that are to be hidden, or to show again. */
   readonly hidden = new Map<TreePath, boolean>();
 
@@ -70,7 +72,8 @@ export class LayerPlan {
 
   /** The journal's row of a path. */
   before(path: TreePath): JournalRow | undefined {
-    if (!this.#before.has(path)) this.#before.set(path, this.tree.journal.get(path));
+    if (!this.#before.has(path))
+      this.#before.set(path, this.#isBehindAll(path) ? undefined : this.tree.journal.get(path));
     return this.#before.get(path);
   }
 
@@ -103,7 +106,8 @@ export class LayerPlan {
 
   /** The files below a path. */
   below(path: TreePath): TreePath[] {
-    const paths = new Set(this.tree.journal.below(path).map((row) => row.path as TreePath));
+    const rows = this.#isBehindAll(path) ? [] : this.tree.journal.below(path);
+    const paths = new Set(rows.map((row) => row.path as TreePath));
     for (const each of this.#under.get(path) ?? []) paths.add(each);
     return [...paths].filter((each) => this.at(each) !== undefined);
   }
@@ -186,6 +190,12 @@ export class LayerPlan {
     });
     this.#logged.set(path, file);
     if (sharedSeq !== undefined) this.#noted.add(path);
+  }
+
+  /** A snapshot's files come in the order of the journal: what is behind all that it has need not be looked for. */
+  #isBehindAll(path: TreePath): boolean {
+    this.#lastPath ??= Buffer.from(this.tree.journal.lastPath() ?? "");
+    return Buffer.compare(Buffer.from(path), this.#lastPath) > 0;
   }
 
   #noteUnder(path: TreePath): void {

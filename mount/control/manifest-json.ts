@@ -1,7 +1,8 @@
 /** Owns `.pfs/manifest.json`: the manifest with what else is known of each file. */
-import type { Manifest } from "../../lib/manifest.ts";
+import { ANY_MANIFEST_HASH } from "../../lib/manifest.ts";
 import { type ManifestFile, ManifestPages } from "../../lib/manifest-pages.ts";
 import { fromIso, type Time } from "../../lib/time.ts";
+import type { Seq } from "../../schema/ids.ts";
 import type { ControlModule } from "./control-module.ts";
 import type { ControlContent, ControlFile } from "./control-node.ts";
 import type { ControlSource } from "./control-source.ts";
@@ -22,32 +23,35 @@ export const manifestJson: ControlModule = {
 class ManifestJson implements ControlFile {
   readonly kind = "file";
   readonly #source: ControlSource;
-  /** How many bytes it has at a position. */
-  #measured = { seq: -1, sizeBytes: 0 };
+  /** How many bytes it has at a position; undefined when more than are made to know. */
+  #measured: { readonly seq: number; readonly sizeBytes: number | undefined } | undefined;
 
   constructor(source: ControlSource) {
     this.#source = source;
   }
 
   look() {
-    const manifest = this.#source.manifest.get();
-    if (manifest.seq !== this.#measured.seq) this.#streamOf(manifest).takeWhole(MEASURED_PAGES);
-    const sizeBytes = manifest.seq === this.#measured.seq ? this.#measured.sizeBytes : undefined;
-    return { sizeBytes, mtime: this.#mtime() };
+    const { seq } = this.#source.manifest.look();
+    if (seq !== this.#measured?.seq) {
+      this.#measured = { seq, sizeBytes: undefined };
+      this.#streamOf(ANY_MANIFEST_HASH, seq).takeWhole(MEASURED_PAGES);
+    }
+    return { sizeBytes: this.#measured.sizeBytes, mtime: this.#mtime() };
   }
 
   open(): ControlContent {
-    const stream = this.#streamOf(this.#source.manifest.tell());
+    const { hash, seq } = this.#source.manifest.tell();
+    const stream = this.#streamOf(hash, seq);
     const whole = stream.takeWhole(OPENED_PAGES);
     return whole === undefined ? stream : new SnapshotContent(whole, stream.mtime);
   }
 
-  #streamOf({ hash, seq }: Manifest): LineStream {
+  #streamOf(hash: string, seq: Seq): LineStream {
     const { store, worktree } = this.#source;
     const { bookId } = worktree.book;
     return new LineStream({
       mtime: this.#mtime(),
-      sizeBytes: seq === this.#measured.seq ? this.#measured.sizeBytes : 0,
+      sizeBytes: seq === this.#measured?.seq ? (this.#measured.sizeBytes ?? 0) : 0,
       *pages() {
         yield [`{"book":"${bookId}","manifest_hash":"${hash}","position":${seq},"files":[`];
         let separator = "\n";
@@ -63,9 +67,10 @@ class ManifestJson implements ControlFile {
     });
   }
 
-  /** It names the position: it is another one after any row of the log. */
+  /** It names the position: of the present it is another one after any row of the log. */
   #mtime(): Time {
-    const { log, worktree } = this.#source;
+    const { log, manifest, position, worktree } = this.#source;
+    if (position !== undefined) return manifest.look().since;
     return fromIso(log.timestamp === "" ? worktree.book.createdAt : log.timestamp);
   }
 }

@@ -2,7 +2,7 @@
  * Owns `.pfs/plan/`: for each manifest hash, what has changed since the book had it; `all` for whoever has nothing yet. Only
  * `all` is listed, as every state that was ever shown has a plan.
  */
-import { findManifestHash } from "../../lib/manifest.ts";
+import { ANY_MANIFEST_HASH, findManifestHash, type Manifest } from "../../lib/manifest.ts";
 import { makePlan, type PlannedFile, type PlanTarget, planPages, planText } from "../../lib/plan.ts";
 import type { Store } from "../../lib/store.ts";
 import { now } from "../../lib/time.ts";
@@ -68,6 +68,9 @@ class PlanDirectory implements ControlDirectory {
   }
 }
 
+/** What a plan leads to. */
+type Now = Pick<Manifest, "hash" | "seq" | "since">;
+
 class PlanFile implements ControlFile {
   readonly kind = "file";
   readonly #source: ControlSource;
@@ -81,27 +84,29 @@ class PlanFile implements ControlFile {
   }
 
   look() {
-    const { seq, since } = this.#source.manifest.get();
+    const { manifest } = this.#source;
+    // What `all` lists does not depend on what the manifest is: `find` in the mount makes none.
+    const { seq, since, hash } =
+      this.#target === ALL ? { ...manifest.look(), hash: ANY_MANIFEST_HASH } : manifest.get();
     if (seq !== this.#measured?.seq) {
       this.#measured = { seq, sizeBytes: undefined };
-      this.#stream().takeWhole(MEASURED_PAGES);
+      this.#stream({ hash, seq, since }).takeWhole(MEASURED_PAGES);
     }
     return { sizeBytes: this.#measured.sizeBytes, mtime: since };
   }
 
   open(): ControlContent {
     // Whoever reads a plan builds what it is for, and asks for what came after that.
-    this.#source.manifest.tell();
+    const manifest = this.#source.manifest.tell();
     const { counters } = this.#source.log;
-    const stream = this.#stream((files) => counters.planned(files));
+    const stream = this.#stream(manifest, (files) => counters.planned(files));
     const whole = stream.takeWhole(OPENED_PAGES);
     return whole === undefined ? stream : new SnapshotContent(whole, stream.mtime);
   }
 
   /** `onMade` is told how many files it lists, when somebody has read to its end. */
-  #stream(onMade?: (files: number) => void): LineStream {
-    const { store, worktree, manifest } = this.#source;
-    const { hash: manifestHash, seq, since: mtime } = manifest.get();
+  #stream({ hash: manifestHash, seq, since: mtime }: Now, onMade?: (files: number) => void): LineStream {
+    const { store, worktree } = this.#source;
     store.read();
     const { plan, query } = makePlan(store.database, worktree.book.bookId, this.#target, {
       manifestHash,

@@ -13,8 +13,8 @@ import { PfsError } from "../../schema/errors.ts";
 import { mounterSocket } from "../kernel/mounter.ts";
 import type { MountOptions } from "../kernel/mounting.ts";
 import type { BridgeStart } from "./bridge-start.ts";
+import { type BridgeWords, explainBridge, PACKAGE, requirePackage } from "./explain.ts";
 
-const PACKAGE = "fuse-native";
 const PROCESS = new URL(`./bridge-process${extname(import.meta.url)}`, import.meta.url).pathname;
 const READY = "ready";
 /** How long its process may take to mount, which is a program that has to be started. */
@@ -62,9 +62,7 @@ async function start(
       stdio: ["ignore", "pipe", "pipe", theirs],
     });
     const said = await firstWords(bridge);
-    if (said !== READY) {
-      throw new PfsError("MOUNT_FAILED", `Cannot mount ${mountPoint} with ${PACKAGE}: ${said}.`);
-    }
+    if (said.line !== READY) throw explainBridge(mountPoint, said);
     letGo(bridge);
     setNonBlocking(ours);
     return { fd: ours, bridge };
@@ -77,37 +75,28 @@ async function start(
   }
 }
 
-function requirePackage(mountPoint: string): void {
-  try {
-    import.meta.resolve(PACKAGE);
-  } catch (cause) {
-    throw new PfsError(
-      "MOUNT_FAILED",
-      `Cannot mount ${mountPoint}: the package ${PACKAGE} is not installed.`,
-      {
-        hint: `Install it beside pfs with \`npm install ${PACKAGE}@2\`, or leave out --transport.`,
-        cause,
-      },
-    );
-  }
-}
-
-/** What it says on stdout, or, where it ends without a word, the last that it complained of. */
-async function firstWords(bridge: ChildProcess): Promise<string> {
+/** What it says on stdout; where that is not that it is ready, with all that was complained of until it ended. */
+async function firstWords(bridge: ChildProcess): Promise<BridgeWords> {
   const { stdout, stderr } = bridge;
   if (stdout === null || stderr === null) throw new Error("a process without its pipes");
-  let complaint = "";
-  createInterface({ input: stderr }).on("line", (line) => {
-    if (line.trim() !== "") complaint = line.trim();
-  });
+  let complaints = "";
+  const listen = (text: Buffer): void => {
+    complaints += text.toString();
+  };
+  stderr.on("data", listen);
   const line = once(createInterface({ input: stdout }), "line").then(([said]) => String(said));
   const failure = once(bridge, "error").then(([error]) => (error as Error).message);
-  const end = once(bridge, "close").then(([code]) => complaint || `its process ended with ${code}`);
+  const end = once(bridge, "close");
   const limit = new AbortController();
-  const silence = sleep(PATIENCE_MS, `it has not answered for ${PATIENCE_MS / 1000} seconds`, limit);
+  const tooLong = `it has not answered for ${PATIENCE_MS / 1000} seconds`;
+  const silence = sleep(PATIENCE_MS, tooLong, limit);
   try {
-    return (await Promise.race([line, failure, end, silence])).replace(/\.$/, "");
+    const said = await Promise.race([line, failure, end.then(() => undefined), silence]);
+    // What libfuse and fusermount say comes by another pipe. It ends by itself when it has said why it does not mount.
+    if (said !== READY && said !== tooLong && bridge.pid !== undefined) await end;
+    return { line: said?.replace(/\.$/, ""), complaints };
   } finally {
+    stderr.off("data", listen);
     limit.abort();
     silence.catch(() => {});
   }

@@ -5,6 +5,7 @@
  */
 import { readdirSync, readlinkSync } from "node:fs";
 import { createRequire } from "node:module";
+import { keepAcrossExec } from "../../lib/libc.ts";
 import { type BridgeStart, SOCKET_FD } from "./bridge-start.ts";
 import { PathOperations } from "./path-operations.ts";
 import { ProtocolClient } from "./protocol-client.ts";
@@ -15,13 +16,17 @@ interface Fuse {
   mount(done: (error: Error | null) => void): void;
 }
 type FuseClass = new (directory: string, operations: object, options: Record<string, unknown>) => Fuse;
-const Fuse: FuseClass = createRequire(import.meta.url)("fuse-native");
 
 /** How often it is looked whether the mount is still there: fuse-native does not say when it has ended. */
 const LOOK_MS = 200;
+const STDERR_FD = 2;
 const FUSE_DEVICE = "/dev/fuse";
 
 function main({ mountPoint, fsname, readOnly }: BridgeStart): void {
+  // fusermount, which libfuse runs, says there why it does not mount; Node closes it to other programs.
+  keepAcrossExec(STDERR_FD);
+  const Fuse = loadPackage();
+  if (Fuse === undefined) return;
   // Ctrl-C reaches the whole group: the daemon unmounts, and that ends us.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   const client = new ProtocolClient({
@@ -32,7 +37,9 @@ function main({ mountPoint, fsname, readOnly }: BridgeStart): void {
   });
   const operations = new PathOperations(client).operations();
   // libfuse takes what follows a comma as further options. direct_io: pages that are kept could not be told of changes.
-  const more = ["use_ino", "direct_io", "big_writes", "atomic_o_trunc", ...(readOnly ? ["ro"] : [])];
+  // nonempty: what is in the directory is hidden, as by the other transport.
+  const flags = ["use_ino", "direct_io", "big_writes", "atomic_o_trunc", "nonempty"];
+  const more = [...flags, ...(readOnly ? ["ro"] : [])];
   const fuse = new Fuse(mountPoint, operations, {
     // What takes long takes long: an answer that is given up would be lost.
     timeout: false,
@@ -53,6 +60,16 @@ function main({ mountPoint, fsname, readOnly }: BridgeStart): void {
       if (fileOf(device) !== FUSE_DEVICE) end();
     }, LOOK_MS);
   });
+}
+
+/** Its native code needs libfuse 2, which the package does not bring so that it would be found. */
+function loadPackage(): FuseClass | undefined {
+  try {
+    return createRequire(import.meta.url)("fuse-native") as FuseClass;
+  } catch (error) {
+    fail(`its native code cannot be loaded: ${(error as Error).message.split("\n")[0]}`);
+    return undefined;
+  }
 }
 
 /** libfuse's descriptor, which it closes when the mount has ended: a lazy unmount only with its last user. */

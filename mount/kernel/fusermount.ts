@@ -26,7 +26,13 @@ export async function fusermountAttach(mountPoint: string, options: MountOptions
       socket: theirs,
     });
     const fd = finished.exitCode === 0 ? receiveFd(ours) : undefined;
-    if (fd === undefined) throw explainMount(mountPoint, finished);
+    if (fd === undefined) {
+      const { stderr, exitCode } = finished;
+      throw explainFusermount(
+        mountPoint,
+        stderr || `${PROGRAM} ended with ${exitCode} and sent no descriptor`,
+      );
+    }
     return fd;
   } finally {
     closeFd(ours);
@@ -94,12 +100,13 @@ function run(args: string[], { action, socket }: RunOptions): Promise<Finished> 
 function said(stderr: string): string {
   return stderr
     .trim()
-    .replace(/^fusermount3: /, "")
+    .replace(/^(fusermount3?|fuse): /, "")
     .replace(/\.$/, "");
 }
 
-function explainMount(mountPoint: string, { exitCode, stderr }: Finished): PfsError {
-  const text = said(stderr) || `${PROGRAM} ended with ${exitCode} and sent no descriptor`;
+/** Says why it does not mount, and what to do, of what it, or libfuse, has written. */
+export function explainFusermount(mountPoint: string, words: string): PfsError {
+  const text = said(words);
   const fail = (why: string, hint?: string): PfsError =>
     new PfsError("MOUNT_FAILED", `Cannot mount ${mountPoint}: ${why}.`, { hint });
   if (text.includes("user_allow_other")) {

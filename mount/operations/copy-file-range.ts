@@ -1,4 +1,6 @@
 /** COPY_FILE_RANGE: copy_file_range(2) within one mount; `cp` uses it. */
+
+import { allocatePageAligned } from "../../lib/libc.ts";
 import { decodeCopyFileRange } from "../kernel/decode-open-files.ts";
 import type { Reply } from "../kernel/reply.ts";
 import type { Request } from "../kernel/request.ts";
@@ -18,7 +20,7 @@ export function copyFileRange(session: Session, request: Request, reply: Reply):
   const target = session.fileOf(handle);
   const actor = session.actor(request);
   session.requireSeen(handle, target, handle.nodeid, actor);
-  chunk ??= Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  chunk ??= allocatePageAligned(0, CHUNK_BYTES);
   const wanted = Math.min(length, MAX_BYTES, Math.max(0, source.size - offset));
   let copied = 0;
   while (copied < wanted) {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 const PFS = new URL("../../bin/pfs.js", import.meta.url).pathname;
-const KIB_PER_MIB = 1024;
+const BYTES_PER_KIB = 1024;
 const run = promisify(execFile);
 
 export class Machine {
@@ -63,17 +63,17 @@ export class Machine {
     await this.pfs("stop");
   }
 
-  /** From now on {@link peakMiB} is of what comes. */
+  /** From now on {@link peakMb} is of what comes. */
   async forgetPeak(): Promise<void> {
     await writeFile(`/proc/${await this.#pid()}/clear_refs`, "5");
   }
 
-  /** The most memory that the daemon had resident. */
-  async peakMiB(): Promise<number> {
+  /** The most memory that the daemon had resident, in millions of bytes. */
+  async peakMb(): Promise<number> {
     return await this.#memory("VmHWM");
   }
 
-  async residentMiB(): Promise<number> {
+  async residentMb(): Promise<number> {
     return await this.#memory("VmRSS");
   }
 
@@ -81,7 +81,7 @@ export class Machine {
     const status = await readFile(`/proc/${await this.#pid()}/status`, "utf8");
     const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(status)?.[1];
     if (kib === undefined) throw new Error(`no ${field} of the daemon`);
-    return Number(kib) / KIB_PER_MIB;
+    return (Number(kib) * BYTES_PER_KIB) / 1e6;
   }
 
   async #pid(): Promise<string> {

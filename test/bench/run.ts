@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
+import { median } from "../median.ts";
 import { measureArchives } from "./archives.ts";
 import { measureAudit } from "./audit.ts";
 import { makeBook } from "./book.ts";
@@ -17,6 +18,8 @@ import { measureSync } from "./sync.ts";
 import { rotated, runPinned, startNative, startPeer, startPfs, type Target } from "./targets.ts";
 import { measureViews, type ViewFigure } from "./views.ts";
 
+/** They are short, and differ most from each other: 0.8 to 1.8 × where the median is 1.15. */
+const SMALL_ROUNDS = 9;
 const ROUNDS = 5;
 const LARGE_ROUNDS = 5;
 const CLIENT = new URL("client.ts", import.meta.url).pathname;
@@ -59,7 +62,15 @@ const rows: readonly Row[] = [
     limit: 0.5,
     isThroughput: true,
   },
-  { key: "readMiBs", title: "read 1 GiB, MiB/s", against: "fuse-overlayfs", limit: 0.8, isThroughput: true },
+  {
+    key: "readMiBs",
+    title: "read 1 GiB (native and overlayfs: from the disk), MiB/s",
+    against: "fuse-overlayfs",
+    limit: 0.8,
+    isThroughput: true,
+  },
+  // No file system is asked for these: where the pages happen to lie in memory makes the difference.
+  { key: "readCachedMiBs", title: "read 1 GiB from the kernel's pages, MiB/s" },
 ];
 
 function record(figures: Figures, target: string, measured: Record<string, number>): void {
@@ -70,14 +81,9 @@ function record(figures: Figures, target: string, measured: Record<string, numbe
   }
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] as number;
-}
-
 function measureAll(targets: readonly Target[], figures: Figures): void {
   for (const [measurement, rounds] of [
-    ["small", ROUNDS],
+    ["small", SMALL_ROUNDS],
     ["write", ROUNDS],
     ["large", LARGE_ROUNDS],
   ] as const) {

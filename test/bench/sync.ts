@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { openRemoteBlobs } from "../../lib/remote/open-remote-blobs.ts";
 import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
 import type { BlobHash } from "../../schema/ids.ts";
+import { median } from "../median.ts";
 import { makeBook } from "./book.ts";
 import { Machine } from "./machine.ts";
 import { type Asked, RemoteServers } from "./remote-servers.ts";
@@ -23,6 +24,8 @@ const ROUNDS = 3;
 const FAR_MS = 20;
 const ONE_BY_ONE = 50;
 const ASSET_MIB = 1024;
+/** Enough to be sent in parts. */
+const FIRST_ASSET_MIB = 20;
 const MIB = 1024 * 1024;
 
 /** One line of the report. */
@@ -243,27 +246,30 @@ async function measureAsset(servers: RemoteServers, work: string): Promise<SyncF
   const { direct } = await servers.makePlace();
   const ann = await makeSharing(join(work, "ann"), book, direct);
   await ann.pfs("push", "bench");
-  // What writing takes is not what is measured here.
-  await ann.pfs("remote", "remove", "bench");
   await ann.mount();
   try {
-    await writeAsset(join(ann.directory, "static", "img", "asset.bin"));
+    // The first upload in parts compiles what does it, as a checkout has sources only, and holds the compiler.
+    await writeAsset(join(ann.directory, "static", "img", "first.bin"), FIRST_ASSET_MIB);
+    await ann.untilSynced();
+    // What writing takes is not what is measured here.
+    await ann.pfs("remote", "remove", "bench");
+    await writeAsset(join(ann.directory, "static", "img", "asset.bin"), ASSET_MIB);
     await ann.stop();
     await ann.mount();
-    const idle = await ann.residentMiB();
+    const idle = await ann.residentMb();
     await ann.forgetPeak();
     const start = performance.now();
     await ann.pfs("remote", "add", "bench", ...direct);
     await ann.pfs("push", "bench");
     await ann.untilSynced();
     const seconds = (performance.now() - start) / 1000;
-    const peak = await ann.peakMiB();
+    const peak = await ann.peakMb();
     return [
       {
         title: "the daemon's memory at most while it pushes an asset of 1 GiB",
-        measured: `${peak.toFixed(0)} MiB (${idle.toFixed(0)} before; ${(ASSET_MIB / seconds).toFixed(0)} MiB/s)`,
+        measured: `${peak.toFixed(0)} MB (${idle.toFixed(0)} before; ${(ASSET_MIB / seconds).toFixed(0)} MiB/s)`,
         wanted: "< 150 MB",
-        isMet: peak * MIB < 150e6,
+        isMet: peak < 150,
       },
     ];
   } finally {
@@ -271,11 +277,11 @@ async function measureAsset(servers: RemoteServers, work: string): Promise<SyncF
   }
 }
 
-async function writeAsset(path: string): Promise<void> {
+async function writeAsset(path: string, mib: number): Promise<void> {
   const file = await open(path, "w");
   try {
     const chunk = randomBytes(MIB);
-    for (let index = 0; index < ASSET_MIB; index++) {
+    for (let index = 0; index < mib; index++) {
       chunk.writeUInt32LE(index, 0);
       await file.writeFile(chunk);
     }
@@ -286,8 +292,4 @@ async function writeAsset(path: string): Promise<void> {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }

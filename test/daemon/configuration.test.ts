@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -111,13 +112,20 @@ test("a mount that cannot be made now is told, and made as soon as it can be", (
     const { top, start } = place;
     const blocked = join(top, "in-the-way");
     writeFileSync(blocked, "a file");
-    save({ books: [{ book: "my-book", schema: "any" }], mounts: [{ book: "my-book", directory: blocked }] });
+    const round = join(top, "round");
+    symlinkSync("round", round);
+    const directories = [blocked, "/proc/pfs-test/mount", join(round, "mount")];
+    const mounts = directories.map((directory) => ({ book: "my-book", directory }));
+    save({ books: [{ book: "my-book", schema: "any" }], mounts });
     const daemon = start(PFS, "up");
     await daemon.until(/^Serving the store/);
-    assert.match((await statusOf(place)).config?.problems[0] as string, /in-the-way is not mounted: /);
+    const [inTheWay, nowhere, endless] = (await statusOf(place)).config?.problems ?? [];
+    assert.match(inTheWay as string, /in-the-way is not mounted: .*in-the-way cannot be made: EEXIST\./);
+    assert.match(nowhere as string, /\/proc\/pfs-test cannot be made: ENOENT\./);
+    assert.match(endless as string, /round cannot be made: ELOOP\./);
     renameSync(blocked, `${blocked}.old`);
     await eventually("it is mounted", async () => (await statusOf(place)).mounts.length === 1);
-    assert.deepEqual((await statusOf(place)).config?.problems, []);
+    assert.deepEqual((await statusOf(place)).config?.problems, [nowhere, endless]);
     await place.pfs("stop");
   }));
 

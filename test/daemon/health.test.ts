@@ -43,14 +43,14 @@ test("health: a daemon is ready while its store is open, its mounts answer and n
   assert.equal(broken.status, "fail");
 });
 
-test("health: what the check in the background has found is said with what mends it", async () => {
+test("health: what the check in the background has found is counted, and no file of it named", async () => {
   const first = "The bytes of a.md do not match their hash.";
   const daemon = daemonWith({ found: [{ book: undefined, kind: "bytes", count: 3, first }] });
   const { status, reason } = await new HealthChecks(daemon).ready();
   assert.equal(status, "fail");
   assert.equal(
     reason,
-    `The check in the background has found 3 difference(s): ${first} \`pfs stop && pfs repair\` mends what can be mended.`,
+    "The check in the background has found 3 difference(s): `pfs status` names them and what to do.",
   );
 });
 

@@ -60,6 +60,16 @@ test("files and directories that an ordinary user may not read are named, and no
       assert.match(stderr, /secret\.md .*\n/);
       assert.match(stderr, /closed .*\n/);
       assert.match(stderr, /Nothing was imported\./);
+      const below = await pfs("import", "my-book", join(source, "closed", "below"));
+      assert.equal(below.code, 1);
+      assert.match(
+        below.stderr,
+        /closed\/below cannot be read by the user nobody: EACCES\.\n.*let that one reach/,
+      );
+      symlinkSync("round", join(source, "round"));
+      const round = await pfs("import", "my-book", join(source, "round"));
+      assert.equal(round.code, 2);
+      assert.match(round.stderr, /^pfs: \S+round cannot be read: ELOOP\.\n$/);
     });
   }));
 

@@ -171,7 +171,7 @@ test("W1: of two scripts that read, edit and write the same version, exactly one
     const { pfs } = place;
     await pfs("init", "my-book", "--schema", "any");
     await write(place, "lines:\n", "a.md");
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 2; round++) {
       const script = (mine: string, other: string): string => `
         set -o pipefail
         old=$(pfs cat --hash my-book a.md)

@@ -207,7 +207,8 @@ class Machine {
   async assertKept(at: Machine, what: string): Promise<void> {
     const { dir, env } = at.place;
     const read = await execute("python3", ["-c", READ, dir, this.name, ...this.present.keys()], env);
-    assert.equal(read.code, 0, `${what}: ${read.stderr}`);
+    const refusals = read.code === 0 ? "" : readFileSync(join(dir, ".pfs/errors.jsonl"), "utf8");
+    assert.equal(read.code, 0, `${what}: at ${at.name} ${read.stderr}${refusals}`);
     // One that was killed early has acknowledged nothing.
     for (const line of read.stdout.split("\n").filter((each) => each !== "")) {
       const [path = "", text = ""] = line.split(" ");

@@ -109,6 +109,7 @@ function evicting(bytes: Buffer): Scenario {
       BOOK,
       rows.map((seq) => ({ seq, sharedSeq: seq })),
       [evicted],
+      { seq: rows.length, entryHash: null },
     );
     const eviction = { seq: library.log.seq, hashes: [evicted], usedBefore: nowSeconds() + 3600 };
     return {

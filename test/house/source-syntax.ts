@@ -22,8 +22,16 @@ export interface SourceSyntax {
   readonly escapeLines: readonly number[];
 }
 
-/** Parses the file at `path`, relative to the project's root. */
+const known = new Map<string, SourceSyntax>();
+
+/** What the file at `path`, relative to the project's root, holds; it is parsed once. */
 export function readSyntax(path: string): SourceSyntax {
+  const syntax = known.get(path) ?? parse(path);
+  known.set(path, syntax);
+  return syntax;
+}
+
+function parse(path: string): SourceSyntax {
   const file = ts.createSourceFile(path, readProjectFile(path), ts.ScriptTarget.Latest, true);
   const nodes = listNodes(file);
   const lineOf = (node: ts.Node): number => file.getLineAndCharacterOfPosition(node.getStart()).line + 1;

@@ -197,3 +197,11 @@ async function start(cwd: string, program: string, args: readonly string[]): Pro
     return { code: failure.code, stdout: failure.stdout ?? "", stderr: failure.stderr ?? "" };
   }
 }
+
+/** Runs a Python program that knows the two mounts as `A` and `B`. */
+export function both({ dirs }: Book, program: string): Promise<string> {
+  return python(
+    dirs[0] as string,
+    `A, B = ${JSON.stringify(`${dirs[0]}/`)}, ${JSON.stringify(`${dirs[1]}/`)}\n${program}`,
+  );
+}

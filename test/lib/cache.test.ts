@@ -33,6 +33,7 @@ function share(book: BookFixture): void {
     BOOK,
     rows.map((seq) => ({ seq, sharedSeq: seq })),
     hashes,
+    { seq: rows.length, entryHash: null },
   );
 }
 

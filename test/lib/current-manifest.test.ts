@@ -6,13 +6,17 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { CurrentManifest } from "../../lib/current-manifest.ts";
 import { manifestHash, manifestLines } from "../../lib/manifest.ts";
+import { PastManifest } from "../../lib/past/past-manifest.ts";
 import { resolveReference } from "../../lib/past/position.ts";
+import { fromIso } from "../../lib/time.ts";
 import { parseUserId, type Seq } from "../../schema/ids.ts";
 import "../property-seed.ts";
 import { ALICE, BOOK, type BookFixture, withBook } from "./book-fixture.ts";
 
 function assertManifest(book: BookFixture, manifest: CurrentManifest): void {
-  const { text, hash, seq } = manifest.get();
+  const [sizeBytes, look] = [manifest.sizeBytes(), manifest.look()];
+  const { text, hash, seq, since } = manifest.get();
+  assert.deepEqual([sizeBytes, look.seq, look.since], [text.length, seq, since]);
   const bytes = Buffer.alloc(text.length);
   assert.equal(text.read(0, bytes), bytes.length);
   const { database } = book.library.store;
@@ -91,5 +95,40 @@ test("unchanged it is the same, and its time moves with its bytes only", () => {
     assert.equal(same.text, first.text);
     book.write("b", "1");
     assert.notDeepEqual(manifest.get().hash, first.hash);
+  });
+});
+
+test("looked at only, it has its size, and its time moves with its bytes only", () => {
+  withBook((book) => {
+    book.write("a", "1");
+    const manifest = book.library.manifest(BOOK);
+    const first = manifest.look();
+    assert.equal(manifest.sizeBytes(), "a:".length + 65);
+    book.worktree.setAttributes(book.node("a").fileId, { mode: 0o755 }, ALICE);
+    assert.throws(() => book.unlink("none"));
+    const same = manifest.look();
+    assert.equal(same.since, first.since);
+    assert.equal(same.seq, book.library.log.seq);
+    book.write("bé", "1");
+    const { log } = book.library;
+    assert.deepEqual(manifest.look(), { seq: log.seq, since: fromIso(log.timestamp) });
+    assert.equal(manifest.sizeBytes(), "a:bé:".length + 1 + 2 * 65);
+    assert.deepEqual(manifest.get().since, fromIso(log.timestamp));
+  });
+});
+
+test("of the past it says the same, looked at first or made first", () => {
+  withBook((book) => {
+    book.write("a", "1");
+    book.write("é", "2");
+    const seq = book.library.log.seq as Seq;
+    book.write("b", "3");
+    const [looked, made] = [1, 2].map(() => new PastManifest(book.library.store, BOOK, seq)) as [
+      PastManifest,
+      PastManifest,
+    ];
+    const { text, since } = made.get();
+    assert.deepEqual([looked.sizeBytes(), looked.look()], [text.length, { seq, since }]);
+    assert.deepEqual([made.sizeBytes(), made.look()], [text.length, { seq, since }]);
   });
 });

@@ -5,7 +5,8 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { filePieces } from "../../lib/file-pieces.ts";
+import { filePieces, PIECE_BYTES } from "../../lib/file-pieces.ts";
+import { SpareMemory } from "../../lib/spare-memory.ts";
 import { bytesOf, collect } from "../remote/sources.ts";
 
 const BYTES = bytesOf(1_000_000);
@@ -65,6 +66,24 @@ test("a file of any length is read in the memory of two pieces, the last two of 
     }
     assert.equal(start, BYTES.byteLength);
     assert.equal(memory.size, 2);
+  }));
+
+test("files that are read one after another in memory of theirs take that of two pieces", () =>
+  withFile(async (path) => {
+    const memory = new SpareMemory(PIECE_BYTES);
+    const seen = new Set<ArrayBufferLike>();
+    for (let round = 0; round < 3; round++)
+      for await (const piece of filePieces(path, 0, BYTES.byteLength, memory)) seen.add(piece.buffer);
+    const stopped = filePieces(path, 0, BYTES.byteLength, memory);
+    seen.add(((await stopped.next()).value as Uint8Array).buffer);
+    await stopped.return(undefined);
+    for await (const piece of filePieces(path, 0, BYTES.byteLength, memory)) seen.add(piece.buffer);
+    assert.equal(seen.size, 2);
+    // Two that are read at once do not share any.
+    const [one, other] = [filePieces(path, 0, 10, memory), filePieces(path, 10, 20, memory)];
+    const [first, second] = [(await one.next()).value, (await other.next()).value];
+    assert.deepEqual([first, second], [BYTES.subarray(0, 10), BYTES.subarray(10, 20)]);
+    await Promise.all([one.return(undefined), other.return(undefined)]);
   }));
 
 test("who stops reading leaves no file open", () =>

@@ -122,7 +122,7 @@ test("gc: of a shared store, what no remote is known to have stays and is counte
       ["b.md", "there"],
     ] as const)
       worktree.removeConflict(conflict(store, path, mine, "theirs"), alice);
-    library.noteShared(BOOK, [], [hashOf("there")]);
+    library.noteShared(BOOK, [], [hashOf("there")], { seq: 0, entryHash: null });
     const garbage = await findGarbage(store.reader);
     assert.equal(garbage.keptForRemote, 1);
     assert.deepEqual(

@@ -1,7 +1,7 @@
 // Directories with those above them: made, kept, or refused in one sentence; never an endless loop.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -17,6 +17,9 @@ test("directories are made with those above them, and made again without harm", 
     writeFileSync(join(top, "file"), "");
     assert.throws(() => makeDirectories(join(top, "file"), 0o700), /cannot be made: EEXIST/);
     assert.throws(() => makeDirectories(join(top, "file", "x"), 0o700), /cannot be made: ENOTDIR/);
+    // Whether it is a directory cannot be asked: ELOOP here, ENOTCONN of a dead mount.
+    symlinkSync("round", join(top, "round"));
+    assert.throws(() => makeDirectories(join(top, "round"), 0o700), /round cannot be made: EEXIST/);
   } finally {
     rmSync(top, { recursive: true, force: true });
   }

@@ -240,7 +240,7 @@ test("R2, B1: a large file that is gone, cut short or changed is not made up; by
       },
       ({ library }) => {
         library.shareBook(BOOK, { logUrl: "file:///r", blobsUrl: "file:///r", remoteId: "0".repeat(32) });
-        library.noteShared(BOOK, [], [LARGE_HASH]);
+        library.noteShared(BOOK, [], [LARGE_HASH], { seq: 0, entryHash: null });
       },
     );
   }

@@ -56,6 +56,7 @@ export function shareAll(library: Library, bookId = BOOK): void {
     bookId,
     seqs.map((seq, index) => ({ seq, sharedSeq: last + index + 1 })),
     [],
+    { seq: last + seqs.length, entryHash: null },
   );
 }
 

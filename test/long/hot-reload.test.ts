@@ -2,12 +2,13 @@
 // another's serves, over PostgreSQL and S3, and nobody polls.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Locator, Page } from "playwright-core";
 import { VACANCY_MS } from "../../lib/worktree/vacancies.ts";
-import { type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
+import { eventually, type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { setS3Credentials, startS3Server } from "../remote/s3-server.ts";
 import { openBrowser } from "./browser.ts";
@@ -19,12 +20,14 @@ const LESSON_ADDRESS = "/Writing-Together/When-Two-People-Edit/lost-updates";
 const ADDED = `${CHAPTER}/04-a-quiet-hour.md`;
 /** The promise. */
 const SHOWN_MS = 2000;
-/** The machine may be busy with something else: of so many saves the quickest counts. */
-const SAVES = 7;
+/** What pfs may add on a machine so busy that Docusaurus alone, told by a save on its own mount, takes longer than that. */
+const ADDED_MS = 1000;
+/** Of so many saves the quickest counts. */
+const SAVES = 5;
 const LATEST_MS = 60_000;
 
 /** A book that two daemons share, mounted by each; the second one's mount has the site. */
-async function withSite(use: (writer: Place, page: Page) => Promise<void>): Promise<void> {
+async function withSite(use: (writer: Place, reader: Place, page: Page) => Promise<void>): Promise<void> {
   const postgres = await PostgresServer.make("embedded");
   const s3 = await startS3Server();
   const env: NodeJS.ProcessEnv = {};
@@ -51,7 +54,7 @@ async function withSite(use: (writer: Place, page: Page) => Promise<void>): Prom
             assert.ok(page !== undefined);
             page.setDefaultTimeout(LATEST_MS);
             await page.goto(`${address}${LESSON_ADDRESS}`);
-            await use(writer, page);
+            await use(writer, reader, page);
           } finally {
             await browser.close();
           }
@@ -74,42 +77,60 @@ async function shownMs(act: () => Promise<void>, isShown: () => Promise<void>): 
   return Math.round(performance.now() - doneMs);
 }
 
+/** The quickest of the saves on the other machine is soon enough, or as good as one on the machine of the site itself. */
+function assertSoon(far: readonly number[], near: readonly number[], moreMs = 0): void {
+  const limitMs = Math.max(SHOWN_MS, Math.min(...near) + ADDED_MS) + moreMs;
+  assert.ok(Math.min(...far) < limitMs, `${far} ms; on the site's own mount ${near} ms`);
+}
+
 test("hot reload: a save on one machine shows in the page that Docusaurus serves on another within two seconds; so do a new and a removed lesson", (t) =>
-  withSite(async (writer, page) => {
+  withSite(async (writer, reader, page) => {
     const link = (name: string): Locator =>
       page.getByRole("navigation", { name: "Docs sidebar" }).getByRole("link", { name, exact: true });
-    const lesson = join(writer.dir, LESSON);
-    const original = await readFile(lesson, "utf8");
+    const original = await readFile(join(writer.dir, LESSON), "utf8");
+    const places = { near: [reader, writer], far: [writer, reader] } as const;
+    const changed = { near: [] as number[], far: [] as number[] };
+    const added = { near: [] as number[], far: [] as number[] };
+    const removed = { near: [] as number[], far: [] as number[] };
     await page.getByText("Ana opens a lesson at ten o'clock").waitFor();
-    const changed: number[] = [];
     for (let round = 0; round < SAVES; round++)
-      changed.push(
-        await shownMs(
-          () => writeFile(lesson, original.replace("ten o'clock", `time ${round}`)),
-          () => page.getByText(`Ana opens a lesson at time ${round}`).waitFor(),
-        ),
-      );
+      for (const which of ["near", "far"] as const) {
+        const [here, there] = places[which];
+        const words = `Ana opens a lesson at ${which} time ${round}`;
+        changed[which].push(
+          await shownMs(
+            () =>
+              writeFile(join(here.dir, LESSON), original.replace("Ana opens a lesson at ten o'clock", words)),
+            () => page.getByText(words).waitFor(),
+          ),
+        );
+        await eventually(words, async () =>
+          (await readFile(join(there.dir, LESSON), "utf8")).includes(words),
+        );
+      }
     await link("Small changes").waitFor();
-    const names = (round: number): string => `A quiet hour ${round}`;
-    const file = join(writer.dir, ADDED);
-    const added: number[] = [];
-    const removed: number[] = [];
-    for (let round = 0; round < SAVES; round++) {
-      added.push(
-        await shownMs(
-          () => writeFile(file, `---\ntitle: ${names(round)}\n---\n\nNobody else is here.\n`),
-          () => link(names(round)).waitFor(),
-        ),
-      );
-      removed.push(
-        await shownMs(
-          () => rm(file),
-          () => link(names(round)).waitFor({ state: "detached" }),
-        ),
-      );
-    }
+    for (let round = 0; round < SAVES; round++)
+      for (const which of ["near", "far"] as const) {
+        const [here, there] = places[which];
+        const name = `A quiet hour ${which} ${round}`;
+        added[which].push(
+          await shownMs(
+            () => writeFile(join(here.dir, ADDED), `---\ntitle: ${name}\n---\n\nNobody else is here.\n`),
+            () => link(name).waitFor(),
+          ),
+        );
+        await eventually(name, async () => existsSync(join(there.dir, ADDED)));
+        removed[which].push(
+          await shownMs(
+            () => rm(join(here.dir, ADDED)),
+            () => link(name).waitFor({ state: "detached" }),
+          ),
+        );
+        await eventually(`no ${name}`, async () => !existsSync(join(there.dir, ADDED)));
+      }
     t.diagnostic(JSON.stringify({ changed, added, removed }));
-    for (const all of [changed, added]) assert.ok(Math.min(...all) < SHOWN_MS, `${all}`);
+    assertSoon(changed.far, changed.near);
+    assertSoon(added.far, added.near);
     // A path that is removed may come back at once, as editors do it: only after a second it is a deletion.
-    assert.ok(Math.min(...removed) < SHOWN_MS + VACANCY_MS, `${removed}`);
+    assertSoon(removed.far, removed.near, VACANCY_MS);
   }));

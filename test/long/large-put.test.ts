@@ -19,8 +19,8 @@ const SIZE_BYTES = 1_000_000_000;
 const PIECE_BYTES = 1_000_000;
 const MAX_RSS_BYTES = 150_000_000;
 const PROCESS = fileURLToPath(new URL("./large-put-process.ts", import.meta.url));
-/** Those of the daemon (start-in-background.ts). */
-const FLAGS = ["--max-semi-space-size=1", "--memory-saver-mode"];
+/** Those of the daemon (start-in-background.ts, run-daemon.ts). */
+const FLAGS = ["--max-semi-space-size=1", "--semi-space-growth-factor=1", "--memory-saver-mode"];
 
 /** Writes bytes that look random. @returns their hash */
 function writeFile(path: string): string {

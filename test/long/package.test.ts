@@ -92,11 +92,12 @@ test("package: without fuse-native its transport is refused with what to install
   mkdirSync(book);
   pfs("init", "native-book", "--schema", "any");
   const mount = (): string => pfs("mount", "native-book", book, "--transport", "fuse-native");
-  const refusal = /fuse-native is not installed[\s\S]*`(npm install fuse-native@\d+)`/;
+  const refusal = /fuse-native is not installed[\s\S]*`(npm install --prefix \S+ fuse-native@\d+)`/;
   const { stderr } = failureOf(mount);
   const [, hint = ""] = refusal.exec(stderr) ?? [];
   assert.notEqual(hint, "", stderr);
-  runIn(installed, hint.split(" "));
+  // From any directory.
+  runIn(home, hint.split(" "));
   try {
     mount();
     writeFileSync(join(book, "a.md"), TEXT);

@@ -273,7 +273,8 @@ test("R5: with the packaged service other Unix users mount by the access socket,
   withService(async ({ service, nobody, access, start, mounts, directory, home, asRoot }) => {
     const second = nobody.as(SECOND);
     await start();
-    assert.equal((await service.pfs("import", "my-book", service.there(SAMPLE))).stderr, "");
+    const root = [process.execPath, join(ROOT, "bin/pfs.js")];
+    assert.equal((await asRoot(...root, "import", "my-book", service.there(SAMPLE))).stderr, "");
     // In homes that are closed to the daemon.
     const homes = [directory("home/nobody", NOBODY, 0o700), directory("home/daemon", SECOND, 0o700)];
     for (const [user, name] of [
@@ -292,7 +293,6 @@ test("R5: with the packaged service other Unix users mount by the access socket,
     assert.match((await asRoot("ls", alice)).stderr, /Permission denied/);
     const { stdout: rows } = await service.pfs("log", "my-book", LESSON, "--json", "--user", "alice");
     assert.equal(JSON.parse(rows.split("\n")[0] as string).uid, NOBODY);
-
     const stranger = nobody.as(STRANGER);
     const foreign = directory("home/bin", STRANGER);
     const words = ["mount", "my-book", foreign, "--socket", access, "-o", "user=alice"];

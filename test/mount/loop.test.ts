@@ -151,7 +151,9 @@ test("a device that fails ends its own mount only; what is thrown in a callback 
     loop.add({ device: working.device, session: sessions[1], onEnd: () => ended.push("working") });
     while (loop.run());
     assert.deepEqual(ended, ["broken"]);
-    assert.equal(faults.length, 3);
+    // On a busy machine a turn of Node's event loop may come before the answer that is taken.
+    const told = faults.filter((fault) => !/EAGAIN/.test(fault));
+    assert.equal(told.length, 3, faults.join("\n"));
     assert.match(faults.join("\n"), /doorbell: in onDoorbell/);
     assert.match(faults.join("\n"), /rest: in beforeWaiting/);
     loop.remove(sessions[1]);

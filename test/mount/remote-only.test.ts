@@ -19,7 +19,7 @@ function takeAway(book: TestBook, bytes: Buffer): void {
   const hash = hashOf(bytes);
   const { bookId } = worktree.book;
   if (!library.blobs.mayLack) library.shareBook(bookId, REMOTE);
-  library.noteShared(bookId, [], [hash]);
+  library.noteShared(bookId, [], [hash], { seq: 0, entryHash: null });
   library.store.transaction(() => library.blobs.remove(hash));
 }
 

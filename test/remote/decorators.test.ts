@@ -118,6 +118,32 @@ test("retry: what is slow goes on after an hour, too", async () => {
   assert.equal(await blobs.put(sourceOf("long")), "stored");
 });
 
+test("retry: what is slow waits for a minute where the remote asks for that, and no longer", async () => {
+  const operations = { put: blobOperations.put };
+  for (const [askedMs, waits] of [
+    [60_000, [60_000]],
+    [60_001, []],
+    [2_000_000_000, []],
+  ] as const) {
+    const time = fakeTime();
+    const busy = lost(askedMs);
+    const failures = [busy];
+    const slow = {
+      put: async () => {
+        for (const failure of failures.splice(0)) throw failure;
+        return "stored" as const;
+      },
+    };
+    const blobs = withRetry<Pick<RemoteBlobs, "put">>(slow, operations, time);
+    const [outcome] = await Promise.allSettled([blobs.put(sourceOf("long"))]);
+    assert.equal(
+      outcome.status === "rejected" ? outcome.reason : outcome.value,
+      waits.length > 0 ? "stored" : busy,
+    );
+    assert.deepEqual(time.waits, waits);
+  }
+});
+
 test("retry: what can only fail again is not tried again", async () => {
   const refused = new RemoteError("UNAVAILABLE", "The remote refuses.", { isRetryable: false });
   for (const failure of [refused, new TypeError("a mistake of ours")]) {

@@ -150,13 +150,19 @@ test("directory: FULL: a full disk leaves no part of a blob", async () => {
   }
 });
 
-test("directory: what a killed process left is cleared a day later", async () => {
+test("directory: what a killed process left is cleared a day later, and nothing that is not of pfs's making", async () => {
   await withDirectory(async (directory) => {
-    for (const name of ["old", "new"]) writeFileSync(join(directory, "tmp", name), "part of a blob");
     const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 3600;
-    utimesSync(join(directory, "tmp/old"), twoDaysAgo, twoDaysAgo);
+    const [old, young, folder] = ["0", "1", "2"].map((digit) => digit.repeat(24)) as [string, string, string];
+    for (const name of [old, young, "notes.txt", `${old}.bak`]) {
+      const path = join(directory, "tmp", name);
+      writeFileSync(path, "part of a blob");
+      if (name !== young) utimesSync(path, twoDaysAgo, twoDaysAgo);
+    }
+    mkdirSync(join(directory, "tmp", folder));
+    utimesSync(join(directory, "tmp", folder), twoDaysAgo, twoDaysAgo);
     await new DirectoryBlobs(directory).has(sourceOf("a lesson").hash);
-    assert.deepEqual(readdirSync(join(directory, "tmp")), ["new"]);
+    assert.deepEqual(readdirSync(join(directory, "tmp")).sort(), [`${old}.bak`, young, folder, "notes.txt"]);
   });
 });
 

@@ -3,39 +3,28 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import Sqlite from "better-sqlite3";
 import { DirectoryLog } from "../../lib/remote/directory-log.ts";
 import { mountSmallDisk, resizeDisk } from "../lib/small-disk.ts";
 import { isError, push, readAll, readFiles, SHARED_BOOK, type SuiteLog } from "./log-fixture.ts";
 import { testLogs } from "./log-suite.ts";
 import { BOOK, hashOf, RowMaker } from "./shared-rows.ts";
+import { runInLog, tamperWithLog } from "./tamper-with-log.ts";
 
 function makeRemote(): SuiteLog {
   const top = mkdtempSync(join(tmpdir(), "pfs-test-"));
   const directory = join(top, "remote");
-  const run = (sql: string, tampers: boolean): void => {
-    const database = new Sqlite(join(directory, "log.db"));
-    try {
-      if (tampers) {
-        database.pragma("ignore_check_constraints = ON");
-        for (const name of ["update", "delete"]) database.exec(`DROP TRIGGER IF EXISTS audit_log_no_${name}`);
-      }
-      database.exec(sql.replaceAll("{}", ""));
-    } finally {
-      database.close();
-    }
-  };
+  const file = join(directory, "log.db");
   return {
     open: () => new DirectoryLog(directory, { isNew: true }),
-    run: async (sql) => run(sql, false),
-    tamper: async (sql) => run(sql, true),
+    run: async (sql) => runInLog(file, sql.replaceAll("{}", "")),
+    tamper: async (sql) => tamperWithLog(file, sql.replaceAll("{}", "")),
     remove: async () => rmSync(top, { recursive: true }),
   };
 }
@@ -161,6 +150,114 @@ test("directory: a pipe in the place of the log is refused, and waited for by no
       await assert.rejects(log.probe(), isError("CORRUPT", /log\.db is no file/));
     }
   } finally {
+    rmSync(top, { recursive: true });
+  }
+});
+
+/** Each makes SQLite do something else than it seems to be asked for; without end, if whoever puts it there wishes. */
+const FOREIGN = [
+  ["a view in a table's place", "ALTER TABLE book RENAME TO book_; CREATE VIEW book AS SELECT * FROM book_"],
+  ["a trigger", "CREATE TRIGGER t AFTER UPDATE ON book BEGIN DELETE FROM claim; END"],
+  ["another table's column", "ALTER TABLE book ADD COLUMN more AS (book_id || 'x')"],
+  ["an index on an expression", "CREATE INDEX i ON book (hex(book_id))"],
+  ["a table more", "CREATE TABLE t (x)"],
+  ["an index less", "DROP INDEX hidden_file_id"],
+  ["a trigger less", "DROP TRIGGER audit_log_no_replace"],
+] as const;
+
+for (const [what, sql] of FOREIGN) {
+  test(`directory: a log with ${what} is refused, when it is opened and where it is open`, async () => {
+    const remote = makeRemote();
+    const [log, later] = [remote.open(), remote.open()];
+    const isRefused = isError(
+      "STORE_DAMAGED",
+      /^The tables of the shared log .*log\.db are not those that pfs makes\.$/,
+    );
+    try {
+      await log.createBook(SHARED_BOOK);
+      const rows = [new RowMaker("a").change("a.md", null, "1")];
+      await push(log, rows);
+      await remote.run(sql);
+      for (const each of [log, later]) {
+        await assert.rejects(each.findBook(BOOK), isRefused);
+        await assert.rejects(each.rowsAfter(BOOK, 0, 1), isRefused);
+        await assert.rejects(each.createBook(SHARED_BOOK), isRefused);
+        await assert.rejects(push(each, rows), isRefused);
+        await assert.rejects(each.snapshot(BOOK), isRefused);
+        await assert.rejects(each.probe(), isRefused);
+      }
+    } finally {
+      await Promise.all([log.close(), later.close()]);
+      await remote.remove();
+    }
+  });
+}
+
+test("directory: a log whose version was set back is refused, too, and nothing is done to it", async () => {
+  const remote = makeRemote();
+  const log = remote.open();
+  try {
+    for (const version of [0, 1]) {
+      await log.createBook(SHARED_BOOK);
+      await remote.run(`PRAGMA user_version = ${version}; CREATE TABLE t (x)`);
+      await assert.rejects(
+        remote.open().findBook(BOOK),
+        isError("STORE_DAMAGED", /are not those that pfs makes/),
+      );
+      await remote.run("PRAGMA user_version = 2; DROP TABLE t");
+    }
+    assert.ok(await log.findBook(BOOK));
+  } finally {
+    await log.close();
+    await remote.remove();
+  }
+});
+
+test("directory: whoever waits for rows asks nothing of a log with foreign tables, and goes on once they are gone", async () => {
+  const remote = makeRemote();
+  const log = remote.open();
+  const told: number[] = [];
+  const isTold = Promise.withResolvers<void>();
+  try {
+    await log.createBook(SHARED_BOOK);
+    await push(log, [new RowMaker("a").change("a.md", null, "1")]);
+    await remote.run("CREATE TABLE t (x)");
+    log.watch((_, seq) => {
+      told.push(seq);
+      isTold.resolve();
+    });
+    // It has looked once then.
+    await nextTurn();
+    assert.deepEqual(told, []);
+    await remote.run("DROP TABLE t");
+    await isTold.promise;
+    assert.deepEqual(told, [1]);
+  } finally {
+    await log.close();
+    await remote.remove();
+  }
+});
+
+test("directory: a link in the place of the log is refused, wherever it leads, and nothing is made there", async () => {
+  const top = mkdtempSync(join(tmpdir(), "pfs-test-"));
+  const other = new DirectoryLog(join(top, "other"), { isNew: true });
+  try {
+    await other.createBook(SHARED_BOOK);
+    for (const [name, target] of [
+      ["linked", join(top, "other/log.db")],
+      ["dangling", join(top, "missing")],
+    ] as const) {
+      mkdirSync(join(top, name));
+      symlinkSync(target, join(top, name, "log.db"));
+      for (const isNew of [false, true]) {
+        const log = new DirectoryLog(join(top, name), { isNew });
+        await assert.rejects(log.findBook(BOOK), isError("CORRUPT", /log\.db is no file/));
+        await assert.rejects(log.probe(), isError("CORRUPT", /log\.db is no file/));
+      }
+    }
+    assert.equal(existsSync(join(top, "missing")), false);
+  } finally {
+    await other.close();
     rmSync(top, { recursive: true });
   }
 });

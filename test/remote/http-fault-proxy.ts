@@ -11,6 +11,7 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { resetConnection } from "./reset-connection.ts";
 
 export type HttpFault =
   /** Reset when so many bytes of the body have come; the server never sees the whole. */
@@ -66,7 +67,7 @@ export class HttpFaultProxy {
     const { socket } = incoming;
     this.underWay++;
     outgoing.once("close", () => this.underWay--);
-    this.#handle(incoming, outgoing).catch(() => socket.resetAndDestroy());
+    this.#handle(incoming, outgoing).catch(() => resetConnection(socket));
   });
   #port = 0;
 
@@ -131,7 +132,7 @@ export class HttpFaultProxy {
     const answer = await this.#forward(incoming, fault);
     if (fault?.type === "lose-answer") {
       for await (const _ of answer);
-      socket.resetAndDestroy();
+      resetConnection(socket);
       return;
     }
     outgoing.writeHead(answer.statusCode ?? 500, answer.rawHeaders);
@@ -142,7 +143,7 @@ export class HttpFaultProxy {
     if (fault?.type === "reset-answer") {
       // What was written is to arrive first.
       await sleep(20);
-      socket.resetAndDestroy();
+      resetConnection(socket);
     } else outgoing.end();
   }
 

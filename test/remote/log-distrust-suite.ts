@@ -56,6 +56,12 @@ export function testDistrust(title: string, makeRemote: () => Promise<SuiteLog>)
       await remote.tamper(sql);
       await assert.rejects(log.rowsAfter(BOOK, after, 100), isError("STORE_DAMAGED", text));
     };
+    const [second] = await log.rowsAfter(BOOK, 1, 1);
+    for (const after of [2, 6]) {
+      const wasSeen = (hash: string | undefined) => log.rowsAfter(BOOK, after, 100, hash);
+      await assert.rejects(wasSeen(hashOf("x")), isError("STORE_DAMAGED", /was rewritten/));
+      if (after === 2) assert.equal((await wasSeen(second?.entry_hash)).length, 4);
+    }
     await damage("UPDATE {}audit_log SET agent_id = 'mallory' WHERE seq = 5", 2, /row 5 was changed/);
     assert.equal((await log.rowsAfter(BOOK, 2, 2)).length, 2);
     await damage("DELETE FROM {}audit_log WHERE seq = 3", 2, /row 3 is missing/);

@@ -50,6 +50,13 @@ test("each failure of PostgreSQL has a code, one sentence, and says whether tryi
   }
 });
 
+test("a server may say anything, and is quoted in a sentence all the same", () => {
+  const error = new DatabaseError(`${"x".repeat(499)}😀${"y".repeat(100_000)}`, 0, "error");
+  error.code = "XX000";
+  const { message } = explainPostgresError(error, NAME) as RemoteError;
+  assert.ok(message.length < 600 && message.isWellFormed(), `${message.length}`);
+});
+
 test("what was refused already, and mistakes of the program, stay what they are", () => {
   for (const error of [new PfsError("NOT_FOUND", "None."), new TypeError("x"), new RangeError("x"), "text"])
     assert.equal(explainPostgresError(error, NAME), error);

@@ -146,7 +146,7 @@ test("s3 faults: a server that never answers is given up, and its connection wit
   await s3.withBlobs(async (bare) => {
     const blobs = withTimeouts(bare, blobOperations, { remoteName: "The remote", quickMs: 100, slowMs: 100 });
     // More than there may be connections.
-    const silences = Array.from({ length: 20 }, (): HttpFault => ({ type: "silence" }));
+    const silences = Array.from({ length: 150 }, (): HttpFault => ({ type: "silence" }));
     s3.proxy.planNext(silences);
     const { hash } = sourceOf("a lesson");
     const asked = await Promise.all(silences.map(async () => await failureOf(blobs.has(hash))));

@@ -1,9 +1,13 @@
 // A connection in the middle, for the tests of what goes over one: it counts, falls silent, and cuts off. Must never change
-// what it passes on.
+// what it passes on but by `change`.
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
+import type { Corrupted } from "./corrupt-bytes.ts";
+import { resetConnection } from "./reset-connection.ts";
+
+export type Side = "client" | "server";
 
 export class TcpProxy {
   readonly #server: Server;
@@ -20,6 +24,8 @@ export class TcpProxy {
   onRequest: (() => void) | undefined;
   /** Called when the server has answered, before that is passed on. */
   onAnswer: (() => void) | undefined;
+  /** What is passed on in place of what one side said at once; undefined: what it said. */
+  change: ((bytes: Buffer, side: Side) => Corrupted | undefined) | undefined;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -49,7 +55,7 @@ export class TcpProxy {
 
   /** Resets all connections. */
   cut(): void {
-    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+    for (const pair of this.#pairs) for (const socket of pair) resetConnection(socket);
   }
 
   async close(): Promise<void> {
@@ -72,15 +78,24 @@ export class TcpProxy {
     this.#pairs.add(pair);
     let isAsked = false;
     let answers = Promise.resolve();
-    client.on("data", (bytes) => {
+    const silent = new Set<Side>();
+    const changed = (said: Buffer, side: Side): Buffer => {
+      if (silent.has(side)) return Buffer.alloc(0);
+      const { bytes, isSilentThen } = this.change?.(said, side) ?? { bytes: said, isSilentThen: false };
+      if (isSilentThen) silent.add(side);
+      return bytes;
+    };
+    client.on("data", (said) => {
       isAsked = true;
       this.onRequest?.();
+      const bytes = changed(said, "client");
       if (!this.#isSilent) server.write(bytes);
     });
-    server.on("data", (bytes) => {
+    server.on("data", (said) => {
       if (isAsked) this.roundTrips++;
       isAsked = false;
       this.onAnswer?.();
+      const bytes = changed(said, "server");
       answers = answers.then(async () => {
         for await (const piece of this.#pieces(bytes)) if (!this.#isSilent) client.write(piece);
       });

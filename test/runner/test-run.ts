@@ -7,23 +7,33 @@ import { basename, join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { clearWorkplace, findLeftovers, listOutsideTraces, type Workplace } from "./leftovers.ts";
 import type { Failure, Outcome } from "./outcome.ts";
+import { runStep, type Step } from "./step.ts";
 import { runTestFile } from "./test-file.ts";
 
-/** One more than the two processors that there are at least: tests wait for daemons and disks, too. */
-const CONCURRENCY = 3;
 const COMPILE_CACHE = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "pfs-tests");
 
 /** What to run: paths relative to the project's root, which is the working directory. */
 export interface TestRunPlan {
   /** Any of them may run beside any other. */
   readonly files: readonly string[];
+  /** Checks of other kinds, begun before the files and beside them. */
+  readonly steps: readonly Step[];
+  /** How many of them run at once. */
+  readonly concurrency: number;
+  /** Of one file. */
   readonly timeoutMs: number;
   /** Told each outcome as it is there. */
   readonly onOutcome: (outcome: Outcome) => void;
 }
 
-/** Runs the plan and at last looks for leftovers, which counts as a test of its own. */
-export async function runTestFiles({ files, timeoutMs, onOutcome }: TestRunPlan): Promise<void> {
+/** Runs the plan, some at once, and at last looks for leftovers, which counts as a test of its own. */
+export async function runTestFiles({
+  files,
+  steps,
+  concurrency,
+  timeoutMs,
+  onOutcome,
+}: TestRunPlan): Promise<void> {
   const traces = new Set(listOutsideTraces());
   const folder = mkdtempSync(join(tmpdir(), "pfs-test-run-"));
   // Tests also run as another user, who must reach these directories.
@@ -56,11 +66,14 @@ export async function runTestFiles({ files, timeoutMs, onOutcome }: TestRunPlan)
     clearWorkplace(workplace);
     workplaces.delete(workplace);
   };
-  const waiting = [...files];
+  const waiting = [
+    ...steps.map((step) => async () => onOutcome(await runStep(step))),
+    ...files.map((file) => () => runOne(file)),
+  ];
   const work = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runOne(file);
+    for (let run = waiting.shift(); run !== undefined; run = waiting.shift()) await run();
   };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
+  await Promise.all(Array.from({ length: concurrency }, work));
 
   const startMs = performance.now();
   const outside = listOutsideTraces().filter((trace) => !traces.has(trace));

@@ -8,7 +8,9 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { LITTLE_HEAP } from "../../daemon/start-in-background.ts";
 import { eventually, execute, PFSD, type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
+import { median } from "../median.ts";
 import { seededRandom } from "../remote/random.ts";
 import { FaultyRemote } from "./faulty-remote.ts";
 import { Follower, SITE } from "./follower.ts";
@@ -72,6 +74,11 @@ const END_TIMEOUT_MS = 3_000;
 const KILL_AFTER_MS = [3_000, 12_000] as const;
 /** What may come and go: the heap before a collection, SQLite's cache, a page of refusals. */
 const MEMORY_SLACK_MIB = 48;
+/**
+ * Measured: 180, and 220 while it compares with the remote. Some 40 are what strips types from sources, which a daemon of the package
+ * does without.
+ */
+const MEMORY_LIMIT_MIB = 260;
 const DESCRIPTOR_SLACK = 16;
 const BOOKS = ["my-book", SITE];
 const KINDS = [
@@ -191,8 +198,14 @@ async function soakIn(
     await converge(place, followerPlace);
     await pfs("stop");
     const [writer, second] = [
-      growthOf(samples.map((sample) => sample.writer)),
-      growthOf(samples.map((sample) => sample.follower)),
+      growthOf(
+        "the writer",
+        samples.map((sample) => sample.writer),
+      ),
+      growthOf(
+        "the follower",
+        samples.map((sample) => sample.follower),
+      ),
     ];
     const acknowledged = reports.reduce((sum, report) => sum + report.acknowledged, 0);
     const { faults } = remote;
@@ -224,16 +237,20 @@ async function converge(...places: readonly [Place, Place]): Promise<void> {
 }
 
 /** @throws AssertionError if there is any */
-function growthOf(samples: readonly Sample[]): Growth {
+function growthOf(who: string, samples: readonly Sample[]): Growth {
   const quarter = Math.max(1, Math.floor(samples.length / 4));
   const ends = [samples.slice(quarter, 2 * quarter), samples.slice(-quarter)];
   const [memory, descriptors] = (["memory", "descriptors"] as const).map((what) =>
     ends.map((part) => median(part.map((sample) => sample[what]))),
   ) as [[number, number], [number, number]];
-  assert.ok(memory[1] <= memory[0] * 1.25 + MEMORY_SLACK_MIB, `memory grows: ${memory.join(" to ")} MiB`);
+  assert.ok(memory[1] <= MEMORY_LIMIT_MIB, `${who} has ${memory[1]} MiB of memory`);
+  assert.ok(
+    memory[1] <= memory[0] * 1.25 + MEMORY_SLACK_MIB,
+    `memory of ${who} grows: ${memory.join(" to ")} MiB`,
+  );
   assert.ok(
     descriptors[1] <= descriptors[0] + DESCRIPTOR_SLACK,
-    `descriptors grow: ${descriptors.join(" to ")}`,
+    `descriptors of ${who} grow: ${descriptors.join(" to ")}`,
   );
   return { memory, descriptors };
 }
@@ -247,7 +264,11 @@ async function killed(daemon: ChildProcess): Promise<boolean> {
 }
 
 async function startDaemon({ env }: Place, mounts: Readonly<Record<string, string>>): Promise<ChildProcess> {
-  const daemon = spawn(process.execPath, [PFSD], { env, stdio: ["ignore", "ignore", "inherit"] });
+  // As a unit of systemd does.
+  const daemon = spawn(process.execPath, [PFSD], {
+    env: { ...LITTLE_HEAP, ...env },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   await eventually("every mount is there", () => {
     const table = readFileSync("/proc/self/mountinfo", "utf8");
     return Object.values(mounts).every(
@@ -293,8 +314,4 @@ function firstLine(path: string): string | null {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   }
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }

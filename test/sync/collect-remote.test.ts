@@ -1,9 +1,10 @@
 // Garbage of a remote: what no row names goes, and nothing else, whoever pushes at the same time.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mock, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { blobOperations } from "../../lib/remote/remote-blobs.ts";
+import { blobOperations, type RemoteBlobs } from "../../lib/remote/remote-blobs.ts";
+import { CLAIM_MS } from "../../lib/remote/remote-claims.ts";
 import { RemoteError } from "../../lib/remote/remote-error.ts";
 import { sharedLogOperations } from "../../lib/remote/remote-log.ts";
 import { collectRemote } from "../../lib/sync/collect-remote.ts";
@@ -85,8 +86,22 @@ test("gc --remote: nothing goes where a log is damaged, or another log has publi
     await assert.rejects(collectRemote(place.parts("a"), NOW), { code: "STORE_DAMAGED" });
     assert.equal((await storedIn(place)).length, 6);
     await place.blobs.unpublish(["a-book/content/a.md"]);
-    place.run("DROP TRIGGER IF EXISTS audit_log_no_update", "UPDATE audit_log SET pid = 1 WHERE seq = 2");
+    place.tamper("UPDATE audit_log SET pid = 1 WHERE seq = 2");
     await assert.rejects(collectRemote(place.parts("a"), NOW), { code: "STORE_DAMAGED" });
+    assert.equal((await storedIn(place)).length, 6);
+  });
+});
+
+test("gc --remote: CORRUPT: nothing goes where the remote lists what is published from its beginning again and again", async () => {
+  await withGarbage(async (place) => {
+    await publish(place.parts("a"), FAR);
+    let asked = 0;
+    const blobs: RemoteBlobs = {
+      ...withFaults(place.blobs, blobOperations, () => undefined),
+      listPublished: (prefix) => place.blobs.listPublished(++asked > 20 ? "nothing" : prefix),
+    };
+    await assert.rejects(collectRemote(place.parts("a", { blobs }), NOW), { code: "CORRUPT" });
+    assert.equal(asked, 2);
     assert.equal((await storedIn(place)).length, 6);
   });
 });
@@ -167,6 +182,74 @@ test("gc --remote, B1: a real push that garbage is collected under, before and a
       }
     });
   }
+});
+
+/** Runs `work` while each look at the clock finds that half the time of a claim has gone by. */
+async function inHaste(work: () => Promise<void>): Promise<void> {
+  let nowMs = performance.now();
+  const clock = mock.method(performance, "now", () => {
+    nowMs += CLAIM_MS / 2;
+    return nowMs;
+  });
+  try {
+    await work();
+  } finally {
+    clock.mock.restore();
+  }
+}
+
+test("a push waits no longer than a claim lasts for a collection that never ends, says so, and is pulled and made good later", async () => {
+  await SharedPlace.with(async (place) => {
+    const machine = await SharedMachine.make("alice", place.log, place.blobs);
+    try {
+      machine.save("a.md", "mine");
+      const held = `INSERT INTO claim (name, holder, position, held_until) VALUES ('collect', 'mallory', 1, ${FAR * FAR * 5})`;
+      place.run(held);
+      const refusal = {
+        code: "UNAVAILABLE",
+        isRetryable: true,
+        message: /collection of its garbage does not end/,
+      };
+      await inHaste(() => assert.rejects(machine.sync(), refusal));
+      assert.equal((await readAll(place.log, machine.worktree.book.bookId)).length, 1);
+      // The row is there, and noted by the pull; whether the bytes still are is asked again.
+      await inHaste(() => assert.rejects(machine.sync(), refusal));
+      assert.equal(machine.outboxRows, 0);
+      place.run("DELETE FROM claim");
+      await machine.sync();
+      await assertSynced([machine]);
+    } finally {
+      machine.take();
+    }
+  });
+});
+
+test("a remote that says each time that another collection was there does not make a push send for ever", async () => {
+  await SharedPlace.with(async (place) => {
+    const machine = await SharedMachine.make("alice", place.log, place.blobs);
+    try {
+      machine.save("a.md", "mine");
+      let isCut = false;
+      let position = 0;
+      machine.remoteLog = {
+        ...withFaults(place.log, sharedLogOperations, () => undefined),
+        append: async (...rows) => {
+          await place.log.append(...rows);
+          isCut = true;
+          throw new RemoteError("UNAVAILABLE", "The answer is lost.", { isRetryable: true });
+        },
+        readClaim: async () => ({ position: position++, isHeld: false }),
+      };
+      await assert.rejects(machine.sync(), /The answer is lost/);
+      assert.ok(isCut);
+      await assert.rejects(machine.sync(), { code: "UNAVAILABLE", message: /does not end/ });
+      machine.remoteLog = place.log;
+      await machine.sync();
+      await assertSynced([machine]);
+    } finally {
+      machine.take();
+    }
+  });
 });
 
 const seed = takeSeed();

@@ -3,19 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PfsError } from "../../schema/errors.ts";
-import { Production, workOn } from "./production.ts";
-import type { SharedMachine } from "./shared-machine.ts";
+import { Production, trySync, workOn, workWithout } from "./production.ts";
 
 const production = new Production();
-
-/** A sync that may fail as the remote does, and in no other way. @returns the code; undefined when it went well */
-async function trySync(machine: SharedMachine): Promise<string | undefined> {
-  const [outcome] = await Promise.allSettled([machine.sync()]);
-  if (outcome.status === "fulfilled") return undefined;
-  assert.ok(outcome.reason instanceof PfsError, String(outcome.reason?.stack));
-  return outcome.reason.code;
-}
 
 /** What happens at the first word of one side, then at the second one, and so on, each in a sync of its own. */
 async function faultAtEach(side: "onRequest" | "onAnswer", fault: () => void) {
@@ -120,22 +110,7 @@ test("faults, PostgreSQL, O1, R2, R6: after a failover to a server that may only
 });
 
 test("faults, PostgreSQL, O1, R2, R6: connections are refused; work goes on, and drains when they are not", async () => {
-  const { postgres } = production;
-  await production.withPair(async (a, b) => {
-    workOn(a, 1);
-    await a.sync();
-    await postgres.stop();
-    try {
-      for (let round = 2; round < 5; round++) {
-        for (const machine of [a, b]) {
-          workOn(machine, round);
-          assert.equal(await trySync(machine), "UNAVAILABLE");
-        }
-      }
-    } finally {
-      await postgres.start();
-    }
-  });
+  await workWithout(production, production.postgres);
 });
 
 test("faults, PostgreSQL, O1, R2, R6: a server that says nothing any more is given up", async () => {

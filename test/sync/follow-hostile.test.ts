@@ -128,6 +128,24 @@ test("rows that do not fit each other do no harm", () =>
     assert.deepEqual([...machine.files().keys()], ["a", "b.md", "c.md"]);
   }));
 
+test("W2, O1: who says that a waiting change of this store was refused does not make it sent, nor lost to the next change", () =>
+  hostile((machine, say) => {
+    machine.save("mine.md", "mine");
+    const [waiting] = machine.outbox;
+    const { origin, origin_seq, path } = waiting as NonNullable<typeof waiting>;
+    say({ origin, origin_seq, path, operation: "update", status: "refused", prev_hash: HASH });
+    assert.deepEqual(
+      machine.outbox.map((row) => `${row.origin_seq} ${row.path} ${row.status}`),
+      [`${origin_seq} mine.md ok`],
+    );
+    const known = machine.library.store.database.prepare("SELECT count(*) FROM remote_blob").pluck().get();
+    assert.equal(known, 0, "nor are bytes known to be there that a refusal names");
+    say({ path });
+    assert.equal(machine.node(path).hash, HASH);
+    const kept = [...machine.worktree.conflicts.ids(0)].map((id) => machine.worktree.conflicts.get(id)?.mine);
+    assert.deepEqual(kept, [hash("sha256", "mine")]);
+  }));
+
 test("rows that are missing are asked for", () =>
   hostile((machine) => {
     assert.throws(() => machine.library.followRemote(BOOK, { rows: [rowOf(2)] }), /missing after row 0/);

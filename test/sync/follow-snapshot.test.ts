@@ -23,7 +23,7 @@ test("a clone has every file with its identity and its maker, one row each, one 
     machine.remote.blobs.set(HASH, Buffer.from(TEXT));
     const files = [fileAt("part/a.md", 3), fileAt("part/b.md", 4), fileAt("../x", 5)];
     const own = fileAt("part/own.md", 6, CARL);
-    for (const until of [undefined, 7]) {
+    for (const until of [undefined, { seq: 7, entryHash: HASH }]) {
       const hidden = [{ userId: CARL, fileId: files[1]!.fileId }];
       const counts = machine.library.followSnapshot(BOOK, { files: [...files, own], hidden, until });
       assert.deepEqual(counts, { files: 3, refused: 1 });
@@ -39,6 +39,28 @@ test("a clone has every file with its identity and its maker, one row each, one 
     assert.throws(() => machine.library.followSnapshot(BOOK, { files }), { code: "USAGE" });
     await machine.assertSound();
     assert.equal(machine.text("part/a.md"), TEXT);
+  } finally {
+    machine.take();
+  }
+});
+
+test("a file has no place above others, whichever order the pages come in and however their names sort", () => {
+  const machine = new Machine("bob", new MemoryRemote());
+  try {
+    const take = (...paths: string[]) =>
+      machine.library.followSnapshot(BOOK, { files: paths.map((path, seq) => fileAt(path, seq + 1)) });
+    // The second is behind the first in UTF-8, and before it in UTF-16.
+    assert.deepEqual(take("\uff5e/a.md", "\u{1f600}/a.md"), { files: 2, refused: 0 });
+    assert.deepEqual(take("\uff5e"), { files: 0, refused: 1 });
+    assert.deepEqual(take("\u{1f600}"), { files: 0, refused: 1 });
+    assert.deepEqual(take("\u{1f600}/a.md/b.md"), { files: 0, refused: 1 });
+    assert.deepEqual(take("a.md", "\u{1f601}.md"), { files: 2, refused: 0 });
+    assert.deepEqual([...machine.files().keys()].sort(), [
+      "a.md",
+      "\u{1f600}/a.md",
+      "\u{1f601}.md",
+      "\uff5e/a.md",
+    ]);
   } finally {
     machine.take();
   }

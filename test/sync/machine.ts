@@ -9,6 +9,8 @@ import { newDraftPath } from "../../lib/draft-path.ts";
 import { Deferred, type ShareOutcome } from "../../lib/errands.ts";
 import { readOutbox } from "../../lib/outbox.ts";
 import { StoreReader } from "../../lib/reader.ts";
+import { headBehind } from "../../lib/remote/shared-chain.ts";
+import type { PulledHead } from "../../lib/shared-rows.ts";
 import type { ChangeToShare } from "../../lib/strict-change.ts";
 import { pull } from "../../lib/sync/pull.ts";
 import { push } from "../../lib/sync/push.ts";
@@ -107,7 +109,7 @@ export class Machine extends BookFixture {
           return { ...outcome, head };
         },
         readClaim: async () => ({ position: 0, isHeld: false }),
-        rowsAfter: async (_, after, limit) => remote.rowsAfter(after, limit),
+        rowsAfter: async (_, after, limit, knownHash) => remote.rowsAfter(after, limit, knownHash),
       },
       blobs: {
         put: async (source) => {
@@ -127,9 +129,9 @@ export class Machine extends BookFixture {
       },
       owner: {
         followRemote: async (bookId, page) => library.followRemote(bookId, page),
-        noteShared: async (bookId, pairs, blobs) => {
+        noteShared: async (...noted) => {
           this.#cutAt("note");
-          library.noteShared(bookId, pairs, blobs);
+          library.noteShared(...noted);
         },
         storeBlobs: async (blobs) => library.storeBlobs(blobs),
       },
@@ -206,7 +208,8 @@ export class Machine extends BookFixture {
   pull(): FollowCounts {
     let counts = NOTHING;
     for (;;) {
-      const rows = this.remote.rowsAfter(this.pulledSeq, PAGE);
+      const { seq, entryHash } = this.pulledHead;
+      const rows = this.remote.rowsAfter(seq, PAGE, entryHash);
       if (rows.length === 0) return counts;
       const found = this.library.followRemote(BOOK, { rows });
       if (found.type === "needs") this.fetch(found.hashes);
@@ -222,22 +225,26 @@ export class Machine extends BookFixture {
       const rows = this.outbox;
       if (rows.length === 0) return;
       this.upload(rows.map((row) => row.new_hash));
-      const outcome = this.remote.append(rows, this.pulledSeq);
+      const known = this.pulledHead;
+      const outcome = this.remote.append(rows, known.seq);
       if (outcome.type === "moved")
         throw new Error(`a push after a pull is first: ${rows[outcome.index]?.path}`);
       const pairs = rows.map((row, index) => ({
         seq: row.origin_seq,
         sharedSeq: outcome.seqs[index] as number,
       }));
-      this.library.noteShared(BOOK, pairs, []);
+      this.library.noteShared(BOOK, pairs, [], headBehind(known, rows, outcome.seqs));
     }
   }
 
   get pulledSeq(): number {
+    return this.pulledHead.seq;
+  }
+
+  get pulledHead(): PulledHead {
     return this.library.store.database
-      .prepare("SELECT pulled_seq FROM remote WHERE book_id = ?")
-      .pluck()
-      .get(BOOK) as number;
+      .prepare("SELECT pulled_seq AS seq, pulled_hash AS entryHash FROM remote WHERE book_id = ?")
+      .get(BOOK) as PulledHead;
   }
 
   upload(hashes: readonly (string | null)[]): void {

@@ -85,7 +85,10 @@ export class MemoryRemote {
     return { type: "appended", seqs };
   }
 
-  rowsAfter(after: number, limit: number): SharedRow[] {
+  /** @throws PfsError STORE_DAMAGED */
+  rowsAfter(after: number, limit: number, knownHash: string | null = null): SharedRow[] {
+    if (after > 0 && knownHash !== null && this.rows[after - 1]?.entry_hash !== knownHash)
+      throw new PfsError("STORE_DAMAGED", "R6: the log was rewritten.");
     return this.rows.slice(after, after + limit);
   }
 

@@ -1,9 +1,11 @@
 // Two machines whose book is shared in PostgreSQL and S3, each by way of a proxy, for the tests of what networks and servers do.
 
+import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { PostgresLog } from "../../lib/remote/postgres-log.ts";
 import { type RemoteLog, sharedLogOperations } from "../../lib/remote/remote-log.ts";
 import { withTimeouts } from "../../lib/remote/with-timeouts.ts";
+import { PfsError } from "../../schema/errors.ts";
 import { PLAIN_RENAME } from "../lib/book-fixture.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { S3Fixture } from "../remote/s3-fixture.ts";
@@ -84,4 +86,37 @@ export function workOn(machine: SharedMachine, round: number): void {
   if (machine.find(`${own}/new-${round - 2}.md`) !== undefined)
     machine.unlink(`${own}/new-${round - 2}.md`, machine.actor);
   for (const each of machine.library.openWorktrees()) each.settle(0);
+}
+
+/** A sync that may fail as the remote does, and in no other way. @returns the code; undefined when it went well */
+export async function trySync(machine: SharedMachine): Promise<string | undefined> {
+  const [outcome] = await Promise.allSettled([machine.sync()]);
+  if (outcome.status === "fulfilled") return undefined;
+  assert.ok(outcome.reason instanceof PfsError, String(outcome.reason?.stack));
+  return outcome.reason.code;
+}
+
+/** What a pair is without for a while. */
+interface Needed {
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** Both work while what they need refuses connections, which each sync says; at the end all drains. */
+export async function workWithout(production: Production, needed: Needed): Promise<void> {
+  await production.withPair(async (a, b) => {
+    workOn(a, 1);
+    await a.sync();
+    await needed.stop();
+    try {
+      for (let round = 2; round < 5; round++) {
+        for (const machine of [a, b]) {
+          workOn(machine, round);
+          assert.equal(await trySync(machine), "UNAVAILABLE");
+        }
+      }
+    } finally {
+      await needed.start();
+    }
+  });
 }

@@ -218,6 +218,33 @@ test("publish: a machine that was away for so long that another one took over un
   });
 });
 
+test("publish: a remote that gives the claim and takes nothing as published is asked a few times, and then said to do so", async () => {
+  await SharedPlace.with(async (place) => {
+    await writeBook(place);
+    const bare = withFaults(place.log, sharedLogOperations, () => undefined);
+    let claims = 0;
+    const claim: MachineParts["log"]["claim"] = async (...asked) => {
+      claims++;
+      return await place.log.claim(...asked);
+    };
+    const refusal = { code: "UNAVAILABLE", isRetryable: true, message: /takes nothing of it as published/ };
+    const refusing: MachineParts["log"] = { ...bare, claim, advanceClaim: async () => false };
+    await assert.rejects(publish(place.parts("a", { log: refusing }), FAR), refusal);
+    assert.ok(claims < 20, `it was claimed ${claims} times`);
+    // One that takes it, and begins at the beginning each time, as if something were left.
+    const forgetful: MachineParts["log"] = {
+      ...bare,
+      claim: async (...asked) => ((await claim(...asked)) === undefined ? undefined : 0),
+      advanceClaim: async () => true,
+      rowsAfter: async (bookId, after, limit) =>
+        limit === 1
+          ? await place.log.rowsAfter(bookId, 0, 1)
+          : await place.log.rowsAfter(bookId, after, limit),
+    };
+    await assert.rejects(publish(place.parts("a", { log: forgetful }), FAR), refusal);
+  });
+});
+
 test("publish: what a lost directory had is published again from the log", async () => {
   await SharedPlace.with(async (place) => {
     await writeBook(place);

@@ -12,7 +12,7 @@ import type { RemoteLog } from "../../lib/remote/remote-log.ts";
 import { collectRemote } from "../../lib/sync/collect-remote.ts";
 import { fetchBlob } from "../../lib/sync/fetch-blob.ts";
 import { publish } from "../../lib/sync/publish.ts";
-import { pulledSeqOf } from "../../lib/sync/pull.ts";
+import { pulledHeadOf } from "../../lib/sync/pull.ts";
 import { push } from "../../lib/sync/push.ts";
 import type { RemoteRepairParts } from "../../lib/sync/repair-remote.ts";
 import { SentNotes } from "../../lib/sync/sent-notes.ts";
@@ -57,7 +57,7 @@ export class SharedMachine extends BookFixture {
   async sync(): Promise<void> {
     await this.withParts(async (parts) => {
       await push(parts);
-      await publish(parts, pulledSeqOf(parts));
+      await publish(parts, pulledHeadOf(parts).seq);
     });
   }
 
@@ -77,7 +77,7 @@ export class SharedMachine extends BookFixture {
     const { library, remoteLog: log, remoteBlobs: blobs } = this;
     const owner: SyncParts["owner"] = {
       followRemote: async (bookId, page) => library.followRemote(bookId, page),
-      noteShared: async (bookId, pairs, hashes) => library.noteShared(bookId, pairs, hashes),
+      noteShared: async (...noted) => library.noteShared(...noted),
       storeBlobs: async (staged) => library.storeBlobs(staged),
     };
     try {

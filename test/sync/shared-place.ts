@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Sqlite from "better-sqlite3";
 import { StoreReader } from "../../lib/reader.ts";
 import { DirectoryBlobs } from "../../lib/remote/directory-blobs.ts";
 import { DirectoryLog } from "../../lib/remote/directory-log.ts";
@@ -17,6 +16,7 @@ import { BookFixture } from "../lib/book-fixture.ts";
 import { push, readFiles, SHARED_BOOK } from "../remote/log-fixture.ts";
 import { BOOK, hashOf, RowMaker } from "../remote/shared-rows.ts";
 import { sourceOf } from "../remote/sources.ts";
+import { runInLog, tamperWithLog } from "../remote/tamper-with-log.ts";
 
 const SYMLINK = 0o120000;
 
@@ -86,13 +86,13 @@ export class SharedPlace {
   }
 
   /** Changes the log's database behind everyone's back. */
-  run(...statements: string[]): void {
-    const database = new Sqlite(join(this.directory, "log.db"));
-    try {
-      for (const each of statements) database.exec(each);
-    } finally {
-      database.close();
-    }
+  run(sql: string): void {
+    runInLog(join(this.directory, "log.db"), sql);
+  }
+
+  /** The same without the triggers and constraints that are against it. */
+  tamper(sql: string): void {
+    tamperWithLog(join(this.directory, "log.db"), sql);
   }
 
   /** Names and hashes of what is published. */

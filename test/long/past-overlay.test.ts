@@ -13,7 +13,7 @@ import { rangeBelow } from "../../lib/past/past-view.ts";
 import { userChangesBetween } from "../../lib/past/user-changes.ts";
 import type { FileId, Seq, UserId } from "../../schema/ids.ts";
 import { BOOK, type BookFixture, withBook } from "../lib/book-fixture.ts";
-import { HIDING, Layers, REVERTING, type Step, step } from "./overlay-layers.ts";
+import { HIDING, Layers, REVERTING, type Step, step } from "../property/overlay-layers.ts";
 
 /** What a user saw: each file by its path. */
 type Files = Map<string, string>;

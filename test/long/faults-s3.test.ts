@@ -7,25 +7,15 @@ import { openRemoteBlobs } from "../../lib/remote/open-remote-blobs.ts";
 import { blobOperations } from "../../lib/remote/remote-blobs.ts";
 import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
 import { withTimeouts } from "../../lib/remote/with-timeouts.ts";
-import { PfsError } from "../../schema/errors.ts";
 import type { HttpFault, ProxiedRequest } from "../remote/http-fault-proxy.ts";
 import { bytesOf } from "../remote/sources.ts";
-import { lesson, Production, workOn } from "./production.ts";
-import type { SharedMachine } from "./shared-machine.ts";
+import { lesson, Production, trySync, workOn, workWithout } from "../sync/production.ts";
 
 const production = new Production();
 
 function answerOf(status: number, code: string): HttpFault {
   const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>Said so.</Message></Error>`;
   return { type: "status", status, headers: { "content-type": "application/xml" }, body };
-}
-
-/** A sync that may fail as the remote does, and in no other way. @returns the code; undefined when it went well */
-async function trySync(machine: SharedMachine): Promise<string | undefined> {
-  const [outcome] = await Promise.allSettled([machine.sync()]);
-  if (outcome.status === "fulfilled") return undefined;
-  assert.ok(outcome.reason instanceof PfsError, String(outcome.reason?.stack));
-  return outcome.reason.code;
 }
 
 function isPut({ method }: ProxiedRequest): boolean {
@@ -82,21 +72,8 @@ for (const [title, fault, failures] of [
   test(`faults, S3, O1, R2, R6: ${title}`, () => faultAtEach(fault, failures));
 
 test("faults, S3, O1, R2, R6: connections are refused; work goes on, and drains when they are not", async () => {
-  await production.withPair(async (a, b) => {
-    workOn(a, 1);
-    await a.sync();
-    await production.s3.proxy.refuse();
-    try {
-      for (let round = 2; round < 5; round++) {
-        for (const machine of [a, b]) {
-          workOn(machine, round);
-          assert.equal(await trySync(machine), "UNAVAILABLE");
-        }
-      }
-    } finally {
-      await production.s3.proxy.accept();
-    }
-  });
+  const { proxy } = production.s3;
+  await workWithout(production, { stop: () => proxy.refuse(), start: () => proxy.accept() });
 });
 
 for (const [title, fault, code, isMeant] of [

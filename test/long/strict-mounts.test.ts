@@ -5,12 +5,12 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { eventually, isAlive, LESSON, SAMPLE, withPlace } from "../daemon/harness.ts";
+import { Saver } from "../daemon/saver.ts";
+import { keptIn, raceStrictly, withStrict } from "../daemon/strict-race.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { type S3Server, startS3Server } from "../remote/s3-server.ts";
 import { TcpProxy } from "../remote/tcp-proxy.ts";
-import { eventually, isAlive, LESSON, SAMPLE, withPlace } from "./harness.ts";
-import { Saver } from "./saver.ts";
-import { keptIn, raceStrictly, withStrict } from "./strict-race.ts";
 
 const OTHER = LESSON.replace("01-why-plain-text.md", "02-markdown-in-practice.md");
 

@@ -9,7 +9,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { printable } from "../../daemon/cli/text.ts";
-import { eventually, execute, isAlive, PFS, PFSD, withPlace } from "./harness.ts";
+import { eventually, execute, isAlive, PFS, PFSD, withPlace } from "../daemon/harness.ts";
 
 test("a daemon that is suspended does not hang the commands: they say so after some seconds, and with its pid what to do", () =>
   withPlace(async ({ run, pfs, dir, status }) => {

@@ -6,9 +6,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { helperRequest } from "../../daemon/mount-helper-request.ts";
+import { execute, LESSON, PFS, SAMPLE, withPlace } from "../daemon/harness.ts";
+import { NOBODY, withOrdinaryUser } from "../daemon/ordinary-user.ts";
 import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
-import { execute, LESSON, PFS, SAMPLE, withPlace } from "./harness.ts";
-import { NOBODY, withOrdinaryUser } from "./ordinary-user.ts";
 
 const SCRIPT = `set -eu
 top="$1" dir="$2" lesson="$3" node="$4" pfs="$5"

@@ -12,7 +12,16 @@ import { test } from "node:test";
 import { pino } from "pino";
 import { withPriorities } from "../../daemon/journal-stream.ts";
 import { mountState } from "../../mount/kernel/mount-table.ts";
-import { eventually, execute, LESSON, PFSD, type Place, type Running, SAMPLE, withPlace } from "./harness.ts";
+import {
+  eventually,
+  execute,
+  LESSON,
+  PFSD,
+  type Place,
+  type Running,
+  SAMPLE,
+  withPlace,
+} from "../daemon/harness.ts";
 
 /** Prints each datagram as one line of JSON, with the process that sent it. */
 const LISTENER = `

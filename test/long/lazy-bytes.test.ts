@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { execute, PFS, type Place, withPlace } from "./harness.ts";
+import { execute, PFS, type Place, withPlace } from "../daemon/harness.ts";
 
 /** Longer than what is kept in the database. */
 const LARGE = Buffer.alloc(300_000, "large ");

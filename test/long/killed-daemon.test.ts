@@ -126,7 +126,7 @@ test("SC-002: a daemon killed at any step of any save through a mount loses noth
   const seed = Number(process.env.PFS_SEED ?? Date.now() % 1_000_000);
   t.diagnostic(`seed ${seed}`);
   const order = join(process.env.TMPDIR ?? "/tmp", `pfs-test-order-${process.pid}`);
-  const killer = new URL("./step-killer.ts", import.meta.url).href;
+  const killer = new URL("../fault/step-killer.ts", import.meta.url).href;
   t.after(() => rmSync(order, { force: true }));
   await withPlace(
     async ({ pfs, dir, env, store }) => {

@@ -16,7 +16,7 @@ import {
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { execute, type Place, withPlace } from "./harness.ts";
+import { execute, type Place, withPlace } from "../daemon/harness.ts";
 
 /** Calls `use` in a place whose store is a small disk of its own. */
 function withStoreOnDisk(megabytes: number, use: (place: Place) => Promise<void>): Promise<void> {

@@ -1,0 +1,250 @@
+// Machines that share a book, random work on each, pushes and pulls in any order, answers that are lost and processes that
+// die in between: in the end all have the same, and nothing that was saved is lost. For few schedules and for many.
+
+import "../property-seed.ts";
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import fc from "fast-check";
+import { PfsError, PosixError } from "../../schema/errors.ts";
+import { BASE, parseUserId } from "../../schema/ids.ts";
+import { type BookFixture, EXCHANGE, layerOf, PLAIN_RENAME } from "../lib/book-fixture.ts";
+import { assertConverged, Machine } from "./machine.ts";
+import { Cut, type Fault, faults, MemoryRemote } from "./memory-remote.ts";
+
+const PATHS = ["a.md", "b.md", "d/a.md", "d/b.md", "e/a.md", "d", "e"];
+const USER = parseUserId("carl");
+const LINES = ["one", "", "two", "", "three", "", "four", ""];
+
+type Step =
+  | { readonly type: "edit"; readonly path: string; readonly line: number; readonly text: string }
+  | { readonly type: "rename" | "exchange"; readonly path: string; readonly to: string }
+  | { readonly type: "remove" | "chmod"; readonly path: string }
+  | { readonly type: "resolve"; readonly choice: "mine" | "theirs" | "merged" | "removed" }
+  | { readonly type: "pull" | "push" | "die" | "settle" }
+  | { readonly type: "fault"; readonly fault: Fault }
+  | { readonly type: "race"; readonly other: number; readonly path: string | undefined };
+
+type Command = Step & { readonly machine: number; readonly isUser: boolean };
+
+const path = fc.constantFrom(...PATHS);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant("edit" as const),
+      path,
+      line: fc.nat(7),
+      // Few, so that a version comes back after others.
+      text: fc.constantFrom("x", "y", "z"),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("rename" as const), path, to: path }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant("exchange" as const), path, to: path }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constantFrom("remove" as const, "chmod" as const), path }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant("resolve" as const),
+      choice: fc.constantFrom("mine" as const, "theirs" as const, "merged" as const, "removed" as const),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constantFrom(
+        "pull" as const,
+        "push" as const,
+        "push" as const,
+        "die" as const,
+        "settle" as const,
+      ),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant("fault" as const), fault: fc.constantFrom(...faults) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("race" as const),
+      other: fc.nat(),
+      path: fc.option(path, { nil: undefined }),
+    }),
+  },
+);
+const command: fc.Arbitrary<Command> = fc
+  .tuple(step, fc.nat(), fc.integer({ min: 0, max: 4 }))
+  .map(([each, machine, user]) => ({ ...each, machine, isUser: user === 0 }));
+
+async function run(machines: readonly Machine[], commands: readonly Command[]): Promise<Set<string>> {
+  const saved = new Set<string>();
+  for (const each of commands) {
+    const machine = machines[each.machine % machines.length] as Machine;
+    try {
+      await act(machines, machine, each, saved);
+    } catch (error) {
+      if (!(error instanceof PosixError || error instanceof PfsError || error instanceof Cut)) throw error;
+      if (error instanceof PfsError && error.code === "STORE_DAMAGED") throw error;
+    }
+  }
+  return saved;
+}
+
+function isThere(layer: BookFixture, path: string): boolean {
+  try {
+    return layer.find(path) !== undefined;
+  } catch {
+    // No such directory.
+    return false;
+  }
+}
+
+/** @throws PosixError where a program would get one */
+function requireFile(layer: BookFixture, path: string): void {
+  if (!isThere(layer, path)) throw new PosixError("ENOENT");
+}
+
+function makeParents(layer: BookFixture, path: string): void {
+  const directory = path.split("/").slice(0, -1).join("/");
+  if (directory !== "") layer.makeDirectories(directory);
+}
+
+async function act(
+  machines: readonly Machine[],
+  machine: Machine,
+  each: Command,
+  saved: Set<string>,
+): Promise<void> {
+  const layer: BookFixture = each.isUser ? layerOf(machine, USER) : machine;
+  switch (each.type) {
+    case "edit": {
+      makeParents(layer, each.path);
+      if (layer.find(each.path) !== undefined) machine.fetchAll();
+      const lines = layer.find(each.path) === undefined ? [...LINES] : layer.text(each.path).split("\n");
+      lines[each.line] = `${each.text}`;
+      const text = lines.join("\n");
+      layer.write(each.path, text, machine.actor);
+      saved.add(hash("sha256", text));
+      return;
+    }
+    case "rename":
+    case "exchange":
+      requireFile(layer, each.path);
+      makeParents(layer, each.to);
+      layer.rename(each.path, each.to, each.type === "rename" ? PLAIN_RENAME : EXCHANGE, {
+        ...machine.actor,
+        hidesBase: true,
+      });
+      return;
+    case "remove":
+      requireFile(layer, each.path);
+      layer.unlink(each.path, { ...machine.actor, hidesBase: each.path < "b" });
+      return;
+    case "chmod": {
+      requireFile(layer, each.path);
+      const { fileId, mode } = layer.node(each.path);
+      layer.worktree.setAttributes(fileId, { mode: mode ^ 0o111 }, machine.actor);
+      return;
+    }
+    case "resolve": {
+      machine.fetchAll();
+      const [id] = [...layer.worktree.conflicts.ids(0)];
+      if (id === undefined) return;
+      if (each.choice === "removed") layer.worktree.removeConflict(id, machine.actor);
+      else layer.worktree.resolveConflict(id, each.choice, machine.actor);
+      return;
+    }
+    case "settle":
+      layer.settle();
+      return;
+    case "die":
+      machine.reopen();
+      return;
+    case "pull":
+      await machine.pullAll();
+      return;
+    case "push":
+      await machine.pushAll();
+      return;
+    case "fault":
+      machine.fault = each.fault;
+      await machine.pushAll();
+      return;
+    case "race": {
+      const other = machines[each.other % machines.length] as Machine;
+      if (other !== machine) machine.race = () => race(other, each.path);
+      if (each.path !== undefined && isThere(machine, each.path)) {
+        machine.fetchAll();
+        machine.write(each.path, `${machine.text(each.path)}?`, machine.actor);
+      }
+      await machine.pushAll();
+    }
+  }
+}
+
+/** Pushes; and with a path leaves there what was there before, which nobody could tell from its bytes. */
+async function race(machine: Machine, path: string | undefined): Promise<void> {
+  await machine.pushAll();
+  if (path === undefined || !isThere(machine, path)) return;
+  machine.fetchAll();
+  const text = machine.text(path);
+  for (const next of [`${text}!`, text]) machine.write(path, next, machine.actor);
+  await machine.pushAll();
+}
+
+/** How large a simulation is. */
+interface Size {
+  /** Schedules, each on a remote of its own. */
+  readonly schedules: number;
+  /** At most so many; at least two. */
+  readonly machines: number;
+  /** At most so many in a schedule. */
+  readonly steps: number;
+}
+
+/**
+ * Each schedule must end with all machines and the remote the same, each row there once, and nothing lost that was saved.
+ * @returns how many have
+ */
+export async function simulate({ schedules, machines: most, steps }: Size): Promise<number> {
+  let ended = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 2, max: most }),
+      fc.array(command, { maxLength: steps, size: "max" }),
+      async (count, commands) => {
+        await runSchedule(count, commands);
+        ended++;
+      },
+    ),
+    { numRuns: schedules },
+  );
+  return ended;
+}
+
+async function runSchedule(count: number, commands: readonly Command[]): Promise<void> {
+  const remote = new MemoryRemote();
+  const machines = Array.from({ length: count }, (_, index) => new Machine(`agent-${index}`, remote));
+  try {
+    const saved = await run(machines, commands);
+    remote.forgetLate();
+    for (const machine of machines) {
+      machine.fault = machine.race = undefined;
+      for (const each of machine.library.openWorktrees()) each.settle(0);
+    }
+    // What a pull puts anew is pushed, and what a push brings others is pulled.
+    for (let round = 0; round < 3; round++) for (const machine of machines) await machine.pushAll();
+    await assertConverged(machines);
+    for (const machine of machines) {
+      assert.deepEqual(machine.files(USER), remote.files(USER), "the user's layer");
+      assert.deepEqual(machine.identities(BASE), machines[0]?.identities(BASE), "I1, and modes");
+      machine.assertRowsOnce();
+      machine.assertNothingOverlooked();
+    }
+    const kept = new Set(machines.flatMap((machine) => machine.loggedHashes()));
+    for (const each of saved) assert.ok(kept.has(each), "W2: what was saved is in a log");
+  } finally {
+    for (const machine of machines) machine.take();
+  }
+}
