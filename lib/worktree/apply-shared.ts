@@ -4,7 +4,6 @@
  */
 import { PfsError } from "../../schema/errors.ts";
 import { BASE, type BlobHash, type FileId, newFileId, type UserId } from "../../schema/ids.ts";
-import type { TreePath } from "../../schema/paths.ts";
 import type { PulledChange } from "./admit-shared.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
@@ -20,7 +19,8 @@ export function applyShared(plans: LayerPlans, change: PulledChange): "done" | "
   const present = plan.at(path);
   const outcome = (present?.hash ?? null) === prevHash ? "done" : "desync";
   const changesView = operation === "hide" || operation === "revert";
-  if (changesView) plan.hidden.set(hiddenPath(plans, change), operation === "hide");
+  const shownId = change.fileId ?? plans.of(BASE).at(path)?.fileId;
+  if (changesView && shownId !== undefined) plan.hidden.set(shownId, operation === "hide");
   if (file === undefined) {
     const isNothing = present === undefined && plan.logged(path) === undefined;
     if (!isNothing || changesView) plan.remove(path, operation, cause, change.fileId ?? null);
@@ -53,9 +53,4 @@ function baseOf(plans: LayerPlans, layer: UserId, fileId: FileId): BlobHash | nu
   const plan = plans.of(BASE);
   const path = plan.pathOf(fileId);
   return path === undefined ? null : (plan.at(path)?.hash ?? null);
-}
-
-/** Hiding follows the file to the name that the base has for it here. */
-function hiddenPath(plans: LayerPlans, { path, fileId }: PulledChange): TreePath {
-  return (fileId === undefined ? undefined : plans.of(BASE).pathOf(fileId)) ?? path;
 }

@@ -45,10 +45,8 @@ export function followSnapshot(parts: FollowParts, { files, hidden, until }: Sna
     const changes = files.map((file) => admitShared(base.book, rowOf(bookId, file)));
     let refused = 0;
     for (const change of changes) if (!begin(plans, change)) refused++;
-    for (const { userId, fileId } of hidden ?? []) {
-      const path = plans.of(base.layer).pathOf(fileId);
-      if (isUserId(userId) && path !== undefined) plans.of(userId).hidden.set(path, true);
-    }
+    for (const { userId, fileId } of hidden ?? [])
+      if (isUserId(userId)) plans.of(userId).hidden.set(fileId, true);
     for (const change of changes)
       if (!(change instanceof PfsError) && change.file !== undefined) shared.noteBlob(change.file.hash);
     writePlans(plans, shared, actorOf(parts, files[0]), performance.now());

@@ -61,8 +61,8 @@ export class LayerPlan {
   readonly #noted = new Set<TreePath>();
   /** Of the journal, before anything is written. */
   #lastPath: Buffer | undefined;
-  /** Files of the base that are to be hidden, or to show again. */
-  readonly hidden = new Map<TreePath, boolean>();
+  /** Files of the base that are to be hidden, or to show again, wherever the base has them in the end. */
+  readonly hidden = new Map<FileId, boolean>();
 
   /** `rows` takes what the log is to have, of all layers in order. */
   constructor(tree: Tree, rows: PlannedRow[]) {

@@ -1,5 +1,6 @@
 /** Owns the plans of all layers that a pull touches, and the rows that the log is to have of them, in order. Must never write. */
-import { BASE, type UserId } from "../../schema/ids.ts";
+import { BASE, type FileId, type UserId } from "../../schema/ids.ts";
+import type { TreePath } from "../../schema/paths.ts";
 import { LayerPlan, type PlannedRow } from "./layer-plan.ts";
 import type { Tree } from "./tree.ts";
 
@@ -25,5 +26,16 @@ export class LayerPlans {
 
   all(): LayerPlan[] {
     return [...this.#plans.values()];
+  }
+
+  /** Overlays that are to have another file than this one of the base at a path, above it or below it. */
+  occupiersOf(path: TreePath, fileId: FileId): UserId[] {
+    const isTaken = (plan: LayerPlan): boolean => {
+      const file = plan.at(path);
+      return file === undefined ? plan.isObstructed(path) : file.fileId !== fileId;
+    };
+    return this.all()
+      .filter((plan) => plan.tree.layer !== BASE && isTaken(plan))
+      .map((plan) => plan.tree.layer);
   }
 }

@@ -64,7 +64,7 @@ export class LayerRebase {
       this.#lookAround(path);
       // A file that was only ever here is no business of others, whatever they call theirs.
       const places = fileId === undefined ? [] : [...(this.#byFile.get(fileId) ?? [])];
-      if (places.some((each) => this.#syncedAt(each)?.fileId === fileId)) this.#queue.push(...places);
+      if (places.some((each) => this.#syncedAt(each)?.fileId === fileId)) this.#lookAround(...places);
     }
     for (let path = this.#queue.pop(); path !== undefined; path = this.#queue.pop()) this.#look(path);
   }
@@ -147,9 +147,11 @@ export class LayerRebase {
     }
   }
 
-  #lookAround(path: TreePath): void {
-    this.#queue.push(path, ...(this.#below.get(path) ?? []));
-    for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) this.#queue.push(above);
+  #lookAround(...paths: readonly TreePath[]): void {
+    for (const path of paths) {
+      this.#queue.push(path, ...(this.#below.get(path) ?? []));
+      for (let above = parentOf(path); above !== ROOT; above = parentOf(above)) this.#queue.push(above);
+    }
   }
 
   #look(path: TreePath): void {
@@ -172,7 +174,8 @@ export class LayerRebase {
     const path = this.#plan.pathOf(fileId);
     const file = path === undefined ? undefined : this.#plan.at(path);
     this.#mine.set(fileId, path === undefined || file === undefined ? undefined : { path, file });
-    this.#queue.push(...(this.#byFile.get(fileId) ?? []));
+    // It may come back to any of its places, as an own row in the page says: what is above or below gives way.
+    this.#lookAround(...(this.#byFile.get(fileId) ?? []));
   }
 }
 

@@ -21,6 +21,8 @@ export interface BaseMove {
   readonly to: Place;
   readonly oldPath: TreePath;
   readonly newPath: TreePath;
+  /** Overlays that are to have something of their own at the new name, above it or below it, before the transaction ends. */
+  readonly occupiers?: readonly UserId[];
 }
 
 export interface OverlaysAboveParts {
@@ -193,11 +195,11 @@ export class OverlaysAbove {
   }
 
   /** Overlays that have something of their own at the new name, other than what leaves it by another of the moves. */
-  #occupantsOf({ to, newPath }: BaseMove, moves: readonly BaseMove[]): UserId[] {
+  #occupantsOf({ to, newPath, occupiers = [] }: BaseMove, moves: readonly BaseMove[]): UserId[] {
     const leaving = moves.find(({ oldPath, isDirectory }) => oldPath === newPath && !isDirectory)?.fileId;
     const making = [...this.#parts.overlays].filter(({ layer }) => this.#isMaking(layer, to));
     const rows = this.#occupants.all(to.parent, to.name, BASE, to.parent, newPath, BASE, leaving ?? 0);
-    return [...making.map(({ layer }) => layer), ...rows.map(({ userId }) => userId)];
+    return [...occupiers, ...making.map(({ layer }) => layer), ...rows.map(({ userId }) => userId)];
   }
 
   /** `staying`: overlays in which a name is taken. Where two change places, what is of either stays. */
@@ -254,11 +256,9 @@ export class OverlaysAbove {
         .map((userId) => ({ userId, directory })),
     );
     const moved = kept.flatMap(({ userId, directory }) =>
-      this.#inDirectory.all(directory, userId).map((row) => ({
-        row,
-        to: below(row.path, oldPath, newPath),
-        parent: row.parent,
-      })),
+      this.#inDirectory
+        .all(directory, userId)
+        .map((row) => ({ row, to: below(row.path, oldPath, newPath), parent: row.parent })),
     );
     return { kept, moved };
   }

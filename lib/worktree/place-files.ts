@@ -2,13 +2,14 @@
  * Owns making a layer's tree what a plan says: journal, directories, open files, and what kernels are told. Only within a
  * transaction, whose log rows are written already. Must never touch a draft.
  */
-import type { FileId } from "../../schema/ids.ts";
+import { BASE, type FileId } from "../../schema/ids.ts";
 import { baseNameOf, type DirectoryPath, parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
 import type { JournalRow } from "../journal.ts";
 import { type Actor, isDirectory, type Node } from "../node.ts";
 import { fromNanoseconds, now, type Time, toNanoseconds } from "../time.ts";
 import { insertDirectory, type Place } from "./create.ts";
 import type { FileState, LayerPlan } from "./layer-plan.ts";
+import type { LayerPlans } from "./layer-plans.ts";
 import { JournalMode } from "./node-rows.ts";
 import { adjustMode } from "./record-files.ts";
 import { findDirectory, isEmpty, makeOrphan, removeDirectory, settleVacancies } from "./remove.ts";
@@ -19,6 +20,7 @@ import type { Tree } from "./tree.ts";
 /** One layer under way. */
 export class Placing {
   readonly #plan: LayerPlan;
+  readonly #plans: LayerPlans;
   readonly #tree: Tree;
   readonly #actor: Actor;
   readonly #startedMs: number;
@@ -29,9 +31,10 @@ export class Placing {
   readonly #touched = new Set<FileId>();
   readonly #directories = new Map<DirectoryPath, FileId>();
 
-  /** `actor`: for whom directories are made; of no mount. */
-  constructor(plan: LayerPlan, actor: Actor, startedMs: number) {
+  /** `plans`: of all layers; `actor`: for whom directories are made; of no mount. */
+  constructor(plan: LayerPlan, plans: LayerPlans, actor: Actor, startedMs: number) {
     this.#plan = plan;
+    this.#plans = plans;
     this.#tree = plan.tree;
     this.#actor = actor;
     this.#startedMs = startedMs;
@@ -68,7 +71,7 @@ export class Placing {
     }
     for (const row of this.#lifted.values())
       if (this.#plan.pathOf(row.fileId) === undefined) this.#forget(row);
-    for (const [path, isHidden] of this.#plan.hidden) this.#hide(path, isHidden);
+    for (const [fileId, isHidden] of this.#plan.hidden) this.#hide(fileId, isHidden);
     for (const directory of this.#touched) {
       // One may have made room for a file.
       if (this.#tree.paths.find(directory) !== undefined)
@@ -119,6 +122,7 @@ export class Placing {
           to: place,
           oldPath: row.path as TreePath,
           newPath: path,
+          occupiers: this.#plans.occupiersOf(path, file.fileId),
         },
       ];
     });
@@ -198,8 +202,11 @@ export class Placing {
     });
   }
 
-  #hide(path: TreePath, isHidden: boolean): void {
+  /** The base is placed before: what it has no more nobody needs to hide. */
+  #hide(fileId: FileId, isHidden: boolean): void {
     const tree = this.#tree;
+    const path = this.#plans.of(BASE).pathOf(fileId);
+    if (path === undefined) return;
     const parent = findDirectory(tree, parentOf(path)) ?? tree.base?.journal.get(path)?.parent ?? undefined;
     if (parent === undefined || tree.base === undefined) return;
     const name = baseNameOf(path);

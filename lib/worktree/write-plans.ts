@@ -13,7 +13,7 @@ import { Placing } from "./place-files.ts";
 /** `actor`: for whom directories are made; of no mount. */
 export function writePlans(plans: LayerPlans, shared: SharedRows, actor: Actor, startedMs: number): void {
   for (const row of plans.rows) logRow(row, shared, actor, startedMs);
-  const placings = plans.all().map((plan) => new Placing(plan, actor, startedMs));
+  const placings = plans.all().map((plan) => new Placing(plan, plans, actor, startedMs));
   for (const placing of placings) placing.lift();
   for (const placing of placings) placing.place();
   for (const placing of placings) placing.removeEmptied();

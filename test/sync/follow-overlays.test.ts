@@ -133,3 +133,36 @@ test("what a user added to a directory stays when others remove the directory", 
     assert.equal(carlAtB.text("part/own.md"), "own");
     assert.equal(b.find("part"), undefined);
   }));
+
+test("a user's version stays where what the base moves comes to a name that the same page gives the user's file", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.write("part/a.md", "version");
+    a.push();
+    b.pull();
+    carlAtA.write("part/own.md", "own");
+    a.rename("part/a.md", "part/own.md", undefined, a.actor);
+    a.push();
+    b.pull();
+    b.fetchAll();
+    for (const carl of [carlAtA, carlAtB]) {
+      assert.equal(carl.text("part/a.md"), "version");
+      assert.equal(carl.text("part/own.md"), "own");
+    }
+    assert.equal(b.text("part/own.md"), LINES);
+  }));
+
+test("what a user hides stays hidden under the name that the base gives it here, be that yet to be shared", () =>
+  shared((a, b, carlAtA) => {
+    const carlAtB = hiding(b, CARL);
+    carlAtB.unlink("part/a.md", { ...b.actor, hidesBase: true });
+    carlAtB.settle();
+    b.save("part/a.md", `${LINES}more\n`);
+    b.push();
+    a.rename("part/a.md", "part/c.md", undefined, a.actor);
+    a.pull();
+    a.fetchAll();
+    assert.equal(a.text("part/c.md"), `${LINES}more\n`);
+    a.push();
+    b.pull();
+    for (const carl of [carlAtA, carlAtB]) assert.equal(carl.find("part/c.md"), undefined);
+  }));

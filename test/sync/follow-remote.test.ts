@@ -319,3 +319,23 @@ test("a file that another was moved over here, and that others have changed, is 
     assert.deepEqual([...b.files().keys()], ["a.md", "b.md"]);
     assert.equal(b.files().get("b.md"), a.node("b.md").hash);
   }));
+
+test("W2: a file that had been moved comes back where it was shared, though another is above that by now", () =>
+  withMachines(["alice", "bob"], (a, b) => {
+    b.save("d/b.md", "b");
+    // The answer never came.
+    b.upload(b.outbox.map((row) => row.new_hash));
+    b.remote.append(b.outbox, b.pulledSeq);
+    b.makeDirectories("e");
+    b.rename("d", "e/a.md", undefined, b.actor);
+    b.save("d", "above");
+    a.save("e/a.md", "a");
+    a.push();
+    b.push();
+    a.pull();
+    for (const each of [a, b]) assert.deepEqual([...each.files().keys()], ["d/b.md", "e/a.md"]);
+    assert.deepEqual(
+      [...b.worktree.conflicts.ids(0)].map((id) => b.worktree.conflicts.get(id)?.path),
+      ["d"],
+    );
+  }));

@@ -193,6 +193,8 @@ async function race(machine: Machine, path: string | undefined): Promise<void> {
   await machine.pushAll();
 }
 
+const TIME_LIMIT_MS = 180_000;
+
 /** How large a simulation is. */
 interface Size {
   /** Schedules, each on a remote of its own. */
@@ -218,7 +220,8 @@ export async function simulate({ schedules, machines: most, steps }: Size): Prom
         ended++;
       },
     ),
-    { numRuns: schedules },
+    // So that a failure's schedule, which is cut shorter and shorter, is told before the file's time is over.
+    { numRuns: schedules, interruptAfterTimeLimit: TIME_LIMIT_MS, markInterruptAsFailure: true },
   );
   return ended;
 }
