@@ -163,6 +163,9 @@ export class SharedRows {
       `SELECT a.new_hash AS hash, a.size, a.mode, a.mtime, a.file_id AS fileId
        FROM audit_log a INDEXED BY audit_log_path CROSS JOIN shared_row s ON s.seq = a.seq
        WHERE a.book_id = ? AND a.path = ? AND a.user_id = ? AND a.status = 'ok' AND s.shared_seq <= ?
+       AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path CROSS JOIN shared_row t ON t.seq = l.seq
+         WHERE l.book_id = a.book_id AND l.path = a.path AND l.user_id = a.user_id AND l.seq > a.seq
+         AND t.shared_seq < s.shared_seq)
        ORDER BY a.seq DESC LIMIT 1`,
     );
     this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");
@@ -293,7 +296,10 @@ export class SharedRows {
     return this.#isUnsettled.get({ ...range, book: this.#bookId, user, from, pulled }) !== undefined;
   }
 
-  /** What a path had when the shared log was at a position that was pulled: as the last row says that came of it. */
+  /**
+   * What a path had when the shared log was at a position that was pulled: as the last row says that came of it. Own rows that
+   * were taken back before they were shared, as a later row of the path came of an earlier shared one, were refused there.
+   */
   syncedAt(path: string, user: UserId, pulledSeq: number): LoggedFile | undefined {
     const row = this.#lastSynced.get(this.#bookId, path, user, pulledSeq);
     return row === undefined || row.hash === null ? undefined : row;

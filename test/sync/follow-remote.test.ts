@@ -339,3 +339,20 @@ test("W2: a file that had been moved comes back where it was shared, though anot
       ["d"],
     );
   }));
+
+test("O1: what was refused there, as others came first, is never taken for what is shared", () =>
+  withMachines(["alice", "bob"], (a, b) => {
+    a.save("d/a.md", "a");
+    a.unlink("d/a.md", a.actor);
+    a.settle();
+    b.save("d", "bob's");
+    b.push();
+    a.pull();
+    // The first row of a page that was made and taken back, not the second.
+    a.appendRows(a.outbox.slice(0, 1));
+    a.pull();
+    b.rename("d", "e", undefined, b.actor);
+    b.push();
+    a.push();
+    assert.deepEqual([...a.files().keys()], ["e"]);
+  }));

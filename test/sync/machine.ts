@@ -20,6 +20,7 @@ import { verifyStore } from "../../lib/verify.ts";
 import type { FollowCounts } from "../../lib/worktree/follow-remote.ts";
 import { BASE, type BlobHash } from "../../schema/ids.ts";
 import { localOperations } from "../../schema/log-row.ts";
+import type { RowToShare } from "../../schema/shared-row.ts";
 import { actorNamed, BOOK, BookFixture, type BookOptions } from "../lib/book-fixture.ts";
 import { assertSound } from "../lib/soundness.ts";
 import { Cut, type Fault, MemoryRemote } from "./memory-remote.ts";
@@ -225,16 +226,21 @@ export class Machine extends BookFixture {
       const rows = this.outbox;
       if (rows.length === 0) return;
       this.upload(rows.map((row) => row.new_hash));
-      const known = this.pulledHead;
-      const outcome = this.remote.append(rows, known.seq);
-      if (outcome.type === "moved")
-        throw new Error(`a push after a pull is first: ${rows[outcome.index]?.path}`);
-      const pairs = rows.map((row, index) => ({
-        seq: row.origin_seq,
-        sharedSeq: outcome.seqs[index] as number,
-      }));
-      this.library.noteShared(BOOK, pairs, [], headBehind(known, rows, outcome.seqs));
+      this.appendRows(rows);
     }
+  }
+
+  /** Rows of the outbox, of which the answer comes. */
+  appendRows(rows: readonly RowToShare[]): void {
+    const known = this.pulledHead;
+    const outcome = this.remote.append(rows, known.seq);
+    if (outcome.type === "moved")
+      throw new Error(`a push after a pull is first: ${rows[outcome.index]?.path}`);
+    const pairs = rows.map((row, index) => ({
+      seq: row.origin_seq,
+      sharedSeq: outcome.seqs[index] as number,
+    }));
+    this.library.noteShared(BOOK, pairs, [], headBehind(known, rows, outcome.seqs));
   }
 
   get pulledSeq(): number {
