@@ -20,7 +20,7 @@ import { verifyStore } from "../../lib/verify.ts";
 import type { FollowCounts } from "../../lib/worktree/follow-remote.ts";
 import { BASE, type BlobHash } from "../../schema/ids.ts";
 import { localOperations } from "../../schema/log-row.ts";
-import type { RowToShare } from "../../schema/shared-row.ts";
+import { FIRST_STRICT_SEQ, type RowToShare, type SharedRow } from "../../schema/shared-row.ts";
 import { actorNamed, BOOK, BookFixture, type BookOptions } from "../lib/book-fixture.ts";
 import { assertSound } from "../lib/soundness.ts";
 import { Cut, type Fault, MemoryRemote } from "./memory-remote.ts";
@@ -163,9 +163,11 @@ export class Machine extends BookFixture {
     const rows = this.log();
     const { storeId } = this.library.signer;
     const mine = this.remote.rows.filter(({ origin }) => origin === storeId);
-    for (const { origin_seq, path, user_id } of mine) {
-      assert.equal(rows[origin_seq - 1]?.path, path);
-      assert.equal(rows[origin_seq - 1]?.user_id, user_id);
+    for (const row of mine) {
+      const seq = this.#seqOf(row);
+      assert.ok(seq !== undefined, `row ${row.seq} is here`);
+      assert.equal(rows[seq - 1]?.path, row.path);
+      assert.equal(rows[seq - 1]?.user_id, row.user_id);
     }
     assert.equal(new Set(mine.map(({ origin_seq }) => origin_seq)).size, mine.length);
     const noted = this.library.store.database.prepare("SELECT count(*) FROM shared_row").pluck().get();
@@ -175,10 +177,6 @@ export class Machine extends BookFixture {
   /** W1: what this machine did to a path on the remote, it did after it had what others had done to it there. */
   assertNothingOverlooked(): void {
     const { storeId } = this.library.signer;
-    const local = this.library.store.database.prepare(
-      `SELECT min(l.seq) FROM shared_row s JOIN audit_log l ON l.seq = s.seq
-       WHERE s.shared_seq = ? AND l.path = ? AND l.user_id = ?`,
-    );
     const done = this.remote.rows.filter(({ status }) => status === "ok");
     for (const mine of done.filter(({ origin }) => origin === storeId)) {
       const before = done.findLast(
@@ -186,9 +184,28 @@ export class Machine extends BookFixture {
           seq < mine.seq && origin !== storeId && path === mine.path && user_id === mine.user_id,
       );
       if (before === undefined) continue;
-      const seq = local.pluck().get(before.seq, before.path, before.user_id) as number | null;
-      assert.ok((seq ?? 0) < mine.origin_seq, `row ${mine.seq} was not made upon row ${before.seq}`);
+      const seq = this.#seqOf(mine) ?? 0;
+      assert.ok(
+        (this.#firstThatCameOf(before) ?? 0) < seq,
+        `row ${mine.seq} was not made upon row ${before.seq}`,
+      );
     }
+  }
+
+  /** Position of an own row of the remote's; one that was shared first is known by what came of it. */
+  #seqOf(row: SharedRow): number | undefined {
+    return row.origin_seq < FIRST_STRICT_SEQ ? row.origin_seq : this.#firstThatCameOf(row);
+  }
+
+  #firstThatCameOf({ seq, path, user_id }: SharedRow): number | undefined {
+    const first = this.library.store.database
+      .prepare(
+        `SELECT min(l.seq) FROM shared_row s JOIN audit_log l ON l.seq = s.seq
+         WHERE s.shared_seq = ? AND l.path = ? AND l.user_id = ?`,
+      )
+      .pluck()
+      .get(seq, path, user_id) as number | null;
+    return first ?? undefined;
   }
 
   loggedHashes(): (string | null)[] {

@@ -24,7 +24,8 @@ type Step =
   | { readonly type: "fault"; readonly fault: Fault }
   | { readonly type: "race"; readonly other: number; readonly path: string | undefined };
 
-type Command = Step & { readonly machine: number; readonly isUser: boolean };
+/** `isStrict`: as on a strict mount; faults and races are then of the next change or sync. */
+type Command = Step & { readonly machine: number; readonly isUser: boolean; readonly isStrict: boolean };
 
 const path = fc.constantFrom(...PATHS);
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -74,8 +75,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 const command: fc.Arbitrary<Command> = fc
-  .tuple(step, fc.nat(), fc.integer({ min: 0, max: 4 }))
-  .map(([each, machine, user]) => ({ ...each, machine, isUser: user === 0 }));
+  .tuple(step, fc.nat(), fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 5 }))
+  .map(([each, machine, user, strict]) => ({ ...each, machine, isUser: user === 0, isStrict: strict === 0 }));
 
 async function run(machines: readonly Machine[], commands: readonly Command[]): Promise<Set<string>> {
   const saved = new Set<string>();
@@ -117,6 +118,8 @@ async function act(
   saved: Set<string>,
 ): Promise<void> {
   const layer: BookFixture = each.isUser ? layerOf(machine, USER) : machine;
+  const change = async (action: () => void): Promise<void> =>
+    each.isStrict ? machine.strictly(action, layer.worktree) : action();
   switch (each.type) {
     case "edit": {
       makeParents(layer, each.path);
@@ -124,27 +127,37 @@ async function act(
       const lines = layer.find(each.path) === undefined ? [...LINES] : layer.text(each.path).split("\n");
       lines[each.line] = `${each.text}`;
       const text = lines.join("\n");
-      layer.write(each.path, text, machine.actor);
-      saved.add(hash("sha256", text));
+      const isThere = layer.find(each.path) !== undefined;
+      const file = isThere ? layer.open(each.path) : layer.create(each.path, machine.actor);
+      try {
+        if (isThere) file.truncate(0, machine.actor);
+        file.write(0, Buffer.from(text), machine.actor);
+        await change(() => file.commit(machine.actor, { durable: false }));
+        saved.add(hash("sha256", text));
+      } finally {
+        file.release(machine.actor);
+      }
       return;
     }
     case "rename":
     case "exchange":
       requireFile(layer, each.path);
       makeParents(layer, each.to);
-      layer.rename(each.path, each.to, each.type === "rename" ? PLAIN_RENAME : EXCHANGE, {
-        ...machine.actor,
-        hidesBase: true,
-      });
+      await change(() =>
+        layer.rename(each.path, each.to, each.type === "rename" ? PLAIN_RENAME : EXCHANGE, {
+          ...machine.actor,
+          hidesBase: true,
+        }),
+      );
       return;
     case "remove":
       requireFile(layer, each.path);
-      layer.unlink(each.path, { ...machine.actor, hidesBase: each.path < "b" });
+      await change(() => layer.unlink(each.path, { ...machine.actor, hidesBase: each.path < "b" }));
       return;
     case "chmod": {
       requireFile(layer, each.path);
       const { fileId, mode } = layer.node(each.path);
-      layer.worktree.setAttributes(fileId, { mode: mode ^ 0o111 }, machine.actor);
+      await change(() => layer.worktree.setAttributes(fileId, { mode: mode ^ 0o111 }, machine.actor));
       return;
     }
     case "resolve": {
@@ -169,7 +182,7 @@ async function act(
       return;
     case "fault":
       machine.fault = each.fault;
-      await machine.pushAll();
+      if (!each.isStrict) await machine.pushAll();
       return;
     case "race": {
       const other = machines[each.other % machines.length] as Machine;
@@ -178,7 +191,7 @@ async function act(
         machine.fetchAll();
         machine.write(each.path, `${machine.text(each.path)}?`, machine.actor);
       }
-      await machine.pushAll();
+      if (!each.isStrict) await machine.pushAll();
     }
   }
 }
