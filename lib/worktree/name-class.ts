@@ -36,6 +36,13 @@ export function classifyName(
     : "invalid";
 }
 
+/** A name of scratch for what had that name and is only this machine's from now on. */
+export function asideName(name: string, isTaken: (aside: string) => boolean): string {
+  let aside = `${name}~`;
+  for (let count = 1; isTaken(aside); count++) aside = `${name}.${count}~`;
+  return aside;
+}
+
 /** Whether a directory's name is scratch by the rule that a decoration of a valid sibling's name is. */
 export function isDecoratedDirectory(profile: Profile, name: string, parent: DirectoryPath): boolean {
   const admits = (path: TreePath) => profile.admitsDirectory(path);

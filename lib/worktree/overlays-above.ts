@@ -11,6 +11,8 @@ import type { Log } from "../log.ts";
 import type { Actor } from "../node.ts";
 import type { Store } from "../store.ts";
 import type { Place } from "./create.ts";
+import { asideName } from "./name-class.ts";
+import { OwnDirectories } from "./own-directories.ts";
 import type { Tree } from "./tree.ts";
 
 /** One name of the base that moves: a file's, or a directory's with all that is in it. */
@@ -55,20 +57,15 @@ const OVERLAY_ROW = `path, user_id AS userId, sha256, file_id AS fileId, parent,
 
 export class OverlaysAbove {
   readonly #parts: OverlaysAboveParts;
+  readonly #own: OwnDirectories;
   readonly #byId: Statement<unknown[], OverlayRow>;
   readonly #inDirectory: Statement<unknown[], OverlayRow>;
   readonly #directoriesIn: Statement<unknown[], { fileId: FileId }>;
   readonly #entry: Statement<unknown[], { parent: FileId; name: string }>;
   readonly #keepersIn: Statement<unknown[], { userId: UserId }>;
   readonly #occupants: Statement<unknown[], { userId: UserId }>;
-  readonly #hasOwn: Statement<unknown[], { found: number }>;
   readonly #hasFile: Statement<unknown[], { found: number }>;
   readonly #covers: Statement<unknown[], { found: number }>;
-  readonly #addEntry: Statement<unknown[]>;
-  readonly #addNode: Statement<unknown[]>;
-  readonly #countLinks: Statement<unknown[]>;
-  /** What an overlay has in one directory goes to another. */
-  readonly #changeParent: readonly Statement<unknown[]>[];
   readonly #moveRow: Statement<unknown[]>;
   readonly #moveWhiteouts: Statement<unknown[]>;
   readonly #forgetWhiteouts: Statement<unknown[]>;
@@ -77,6 +74,7 @@ export class OverlaysAbove {
 
   constructor(parts: OverlaysAboveParts) {
     this.#parts = parts;
+    this.#own = new OwnDirectories(parts);
     const { database } = parts.store;
     this.#byId = database.prepare(`SELECT ${OVERLAY_ROW} WHERE file_id = ? AND user_id <> ?`);
     this.#inDirectory = database.prepare(`SELECT ${OVERLAY_ROW} WHERE parent = ? AND user_id = ?`);
@@ -96,36 +94,12 @@ export class OverlaysAbove {
       `SELECT user_id AS userId FROM worktree_entry WHERE parent = ? AND name = ? AND user_id <> ?
        UNION SELECT user_id FROM file_journal WHERE parent = ? AND path = ? AND user_id <> ? AND file_id <> ?`,
     );
-    this.#hasOwn = database.prepare(
-      "SELECT 1 AS found FROM worktree_entry WHERE file_id = ? AND user_id = ?",
-    );
     this.#hasFile = database.prepare(
       "SELECT 1 AS found FROM file_journal WHERE book_id = ? AND user_id = ? AND path = ?",
     );
     this.#covers = database.prepare(
       `SELECT 1 AS found FROM worktree_entry WHERE parent = ? AND name = ? AND user_id = ?
        UNION ALL SELECT 1 FROM whiteout WHERE parent = ? AND name = ? AND user_id = ?`,
-    );
-    this.#addEntry = database.prepare(
-      "INSERT OR REPLACE INTO worktree_entry (entry_id, parent, name, file_id, user_id) VALUES (?, ?, ?, ?, ?)",
-    );
-    // What the overlay says of the directory itself stays.
-    this.#addNode = database.prepare(
-      `INSERT OR REPLACE INTO worktree_node (file_id, user_id, mode, uid, gid, nlink, atime, mtime, ctime)
-       SELECT +?, +?, coalesce(o.mode, w.mode), coalesce(o.uid, w.uid), coalesce(o.gid, w.gid), 2,
-       coalesce(o.atime, w.atime), coalesce(o.mtime, w.mtime), coalesce(o.ctime, w.ctime)
-       FROM worktree_node w LEFT JOIN worktree_node o ON o.file_id = w.file_id AND o.user_id = +?
-       WHERE w.file_id = +? AND w.user_id = +?`,
-    );
-    // Its link count is no longer a difference to the base's.
-    this.#countLinks = database.prepare(
-      `UPDATE worktree_node SET nlink = 2 + (SELECT count(*) FROM worktree_entry e JOIN worktree_node n
-         ON n.file_id = e.file_id AND n.user_id = e.user_id
-         WHERE e.parent = worktree_node.file_id AND e.user_id = worktree_node.user_id AND n.mode & 61440 = 16384)
-       WHERE file_id = ? AND user_id = ?`,
-    );
-    this.#changeParent = ["file_journal", "worktree_entry", "whiteout"].map((table) =>
-      database.prepare(`UPDATE ${table} SET parent = ? WHERE parent = ? AND user_id = ?`),
     );
     this.#moveRow = database.prepare(
       "UPDATE file_journal SET path = ?, parent = ? WHERE book_id = ? AND user_id = ? AND path = ?",
@@ -174,12 +148,24 @@ export class OverlaysAbove {
     }
   }
 
-  /** The base is about to remove a directory: overlays that have something in it keep it as their own. */
-  keepDirectory(directory: FileId): void {
-    for (const userId of this.#keepers(directory)) {
-      const entry =
-        this.#hasOwn.get(directory, userId) === undefined ? this.#entry.get(directory, BASE) : undefined;
-      if (entry !== undefined) this.#add(userId, directory, directory, entry);
+  /**
+   * The base is about to remove a directory: overlays that have something in it keep it as their own, those that have another
+   * thing at its name under a name of scratch.
+   */
+  keepDirectory(directory: FileId, path: TreePath): void {
+    const place = this.#entry.get(directory, BASE);
+    if (place !== undefined) {
+      const { parent, name } = place;
+      const occupants = this.#occupants.all(parent, name, BASE, parent, path, BASE, 0);
+      const taken = new Set(occupants.map(({ userId }) => userId));
+      for (const userId of this.#keepers(directory)) {
+        const isTaken = (aside: string): boolean =>
+          this.#covers.get(parent, aside, userId, parent, aside, userId) !== undefined;
+        this.#own.keep(userId, directory, {
+          parent,
+          name: taken.has(userId) ? asideName(name, isTaken) : name,
+        });
+      }
     }
     this.forgetNode(directory);
   }
@@ -215,7 +201,7 @@ export class OverlaysAbove {
     const split = new Map<string, FileId>();
     for (const { userId, directory } of kept) {
       // The new name means something else there: what this overlay has in the directory stays at the old one.
-      if (parting.has(userId)) this.#splitOff(userId, directory, fileId, split);
+      if (parting.has(userId)) this.#own.splitOff(userId, directory, fileId, split);
     }
     return moved.filter(({ row: { userId } }) => !parting.has(userId));
   }
@@ -317,7 +303,7 @@ export class OverlaysAbove {
       // The root is everyone's.
       if (entry === undefined) return true;
       const { parent, name } = entry;
-      if (this.#hasOwn.get(at, userId) !== undefined || this.#isMaking(userId, entry)) return false;
+      if (this.#entry.get(at, userId) !== undefined || this.#isMaking(userId, entry)) return false;
       if (this.#covers.get(parent, name, userId, parent, name, userId) !== undefined) return false;
       at = parent;
     }
@@ -327,47 +313,6 @@ export class OverlaysAbove {
   #isMaking(userId: UserId, { parent, name }: Place): boolean {
     const overlay = [...this.#parts.overlays].find(({ layer }) => layer === userId);
     return overlay?.newborns.get(parent)?.has(name) === true;
-  }
-
-  /**
-   * Gives an overlay a directory of its own where the base's is now, with those above it up to `top`, for what the overlay
-   * has in it. `split` remembers them. Returns it.
-   */
-  #splitOff(userId: UserId, directory: FileId, top: FileId, split: Map<string, FileId>): FileId {
-    const key = `${directory} ${userId}`;
-    const known = split.get(key);
-    if (known !== undefined) return known;
-    const entry = this.#entry.get(directory, BASE);
-    // Already the overlay's own.
-    if (entry === undefined || this.#hasOwn.get(directory, userId) !== undefined) return directory;
-    const own = newFileId();
-    split.set(key, own);
-    for (const statement of this.#changeParent) statement.run(own, directory, userId);
-    this.#parts.store.afterCommit(() => this.#moveOpenFiles(userId, directory, own));
-    const parent = directory === top ? entry.parent : this.#splitOff(userId, entry.parent, top, split);
-    this.#add(userId, own, directory, { parent, name: entry.name });
-    if (directory !== top) this.#countLinks.run(parent, userId);
-    return own;
-  }
-
-  /** Files of an overlay that somebody has open are in another directory now. */
-  #moveOpenFiles(userId: UserId, from: FileId, to: FileId): void {
-    for (const { layer, openFiles, newborns } of this.#parts.overlays) {
-      if (layer !== userId) continue;
-      for (const file of openFiles.values())
-        if (file.parent === from && file.state !== "orphan") file.parent = to;
-      const names = newborns.get(from);
-      if (names === undefined) continue;
-      newborns.delete(from);
-      newborns.set(to, names);
-    }
-  }
-
-  /** A directory of an overlay's own, with what that says of the base's `like`. */
-  #add(userId: UserId, own: FileId, like: FileId, { parent, name }: Place): void {
-    this.#addNode.run(own, userId, userId, like, BASE);
-    this.#addEntry.run(own === like ? newFileId() : own, parent, name, own, userId);
-    this.#countLinks.run(own, userId);
   }
 
   #move({ userId, path }: OverlayRow, to: string, parent: FileId | null): void {

@@ -3,13 +3,21 @@
  * transaction, whose log rows are written already. Must never touch a draft.
  */
 import { BASE, type FileId } from "../../schema/ids.ts";
-import { baseNameOf, type DirectoryPath, parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
+import {
+  baseNameOf,
+  type DirectoryPath,
+  joinPath,
+  parentOf,
+  ROOT,
+  type TreePath,
+} from "../../schema/paths.ts";
 import type { JournalRow } from "../journal.ts";
 import { type Actor, isDirectory, type Node } from "../node.ts";
 import { fromNanoseconds, now, type Time, toNanoseconds } from "../time.ts";
 import { insertDirectory, type Place } from "./create.ts";
 import type { FileState, LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
+import { asideName } from "./name-class.ts";
 import { JournalMode } from "./node-rows.ts";
 import { adjustMode } from "./record-files.ts";
 import { findDirectory, isEmpty, makeOrphan, removeDirectory, settleVacancies } from "./remove.ts";
@@ -251,21 +259,19 @@ export class Placing {
     if (node !== undefined && isDirectory(node.mode) && this.#removeIfEmpty(path)) return;
     const row = tree.entries.find(place.parent, place.name);
     if (row === undefined) return;
-    if (isDirectory(row.mode ?? 0)) this.#keepForOverlays(row.fileId);
-    let aside = `${place.name}~`;
-    for (let count = 1; tree.entries.find(place.parent, aside) !== undefined; count++)
-      aside = `${place.name}.${count}~`;
+    if (isDirectory(row.mode ?? 0)) this.#keepForOverlays(row.fileId, path);
+    const aside = asideName(place.name, (each) => tree.entries.find(place.parent, each) !== undefined);
     tree.entries.move(row, place.parent, aside);
     tree.forgetPaths();
     this.#touch({ parent: place.parent, name: aside });
   }
 
   /** What overlays have in a directory of the base that becomes scratch, and in those below it, is their own. */
-  #keepForOverlays(directory: FileId): void {
+  #keepForOverlays(directory: FileId, path: TreePath): void {
     const { above, entries } = this.#tree;
     if (above === undefined) return;
     for (const child of entries.list(directory, 0, Number.MAX_SAFE_INTEGER))
-      if (isDirectory(child.mode ?? 0)) this.#keepForOverlays(child.fileId);
-    above.keepDirectory(directory);
+      if (isDirectory(child.mode ?? 0)) this.#keepForOverlays(child.fileId, joinPath(path, child.name));
+    above.keepDirectory(directory, path);
   }
 }

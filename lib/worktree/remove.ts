@@ -152,7 +152,7 @@ export function removeDirectory(tree: Tree, place: Place, actor: Actor): void {
   if (!isOwn) refuseStructure(tree, place, "delete", actor);
   const time = now();
   tree.store.transaction(() => {
-    tree.above?.keepDirectory(node.fileId);
+    tree.above?.keepDirectory(node.fileId, path);
     // Whoever hid it hid this one, not what may come to its name.
     tree.above?.forgetHidden(place.parent, place.name);
     if (isOwn) removeLocal(tree, place, time);

@@ -101,7 +101,7 @@ export function moveDirectory(tree: Tree, rename: Rename, actor: Actor): Identit
   const time = now();
   tree.store.transaction(() => {
     const beneath = takeForMove(tree, from, source, actor, startedMs);
-    if (replaced !== undefined) tree.above?.keepDirectory(replaced.fileId);
+    if (replaced !== undefined) tree.above?.keepDirectory(replaced.fileId, newPath);
     letOverlaysFollow(tree, [baseMove(tree, source, from, to)], actor, startedMs);
     const rows = rowsOf(tree, source, oldPath);
     if (tree.entries.find(to.parent, to.name) !== undefined) removeLocal(tree, to, time);

@@ -1,6 +1,7 @@
 // What a pull does to users' overlays: their layers are shared as the base is, each for itself (R5).
 
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { test } from "node:test";
 import { parseUserId, type UserId } from "../../schema/ids.ts";
 import { type BookFixture, layerOf } from "../lib/book-fixture.ts";
@@ -165,4 +166,26 @@ test("what a user hides stays hidden under the name that the base gives it here,
     a.push();
     b.pull();
     for (const carl of [carlAtA, carlAtB]) assert.equal(carl.find("part/c.md"), undefined);
+  }));
+
+test("W2: what a user is just writing in a directory that others make a file, for the user and in the base, is kept", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    b.save("new/a.md", "b's");
+    const file = carlAtB.open("new/a.md");
+    file.write(0, Buffer.from("draft"), b.actor);
+    carlAtA.write("new", "carl's");
+    a.push();
+    b.pull();
+    a.save("new", "base's");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    assert.equal(b.text("new"), "base's");
+    assert.throws(() => file.commit(b.actor, { durable: false }), { code: "CONFLICT" });
+    file.release(b.actor);
+    assert.equal(carlAtB.text("new"), "carl's");
+    const [id] = [...carlAtB.worktree.conflicts.ids(0)];
+    const conflict = carlAtB.worktree.conflicts.get(id as number);
+    assert.equal(conflict?.path, "new~/a.md", "where the directory of that name makes room");
+    assert.equal(conflict?.mine, hash("sha256", "draft"));
   }));
