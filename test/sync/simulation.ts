@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import fc from "fast-check";
 import { PfsError, PosixError } from "../../schema/errors.ts";
-import { BASE, parseUserId } from "../../schema/ids.ts";
+import { BASE, parseUserId, type Seq } from "../../schema/ids.ts";
 import { type BookFixture, EXCHANGE, layerOf, PLAIN_RENAME } from "../lib/book-fixture.ts";
 import { assertConverged, Machine } from "./machine.ts";
 import { Cut, type Fault, faults, MemoryRemote } from "./memory-remote.ts";
@@ -19,6 +19,10 @@ type Step =
   | { readonly type: "edit"; readonly path: string; readonly line: number; readonly text: string }
   | { readonly type: "rename" | "exchange"; readonly path: string; readonly to: string }
   | { readonly type: "remove" | "chmod"; readonly path: string }
+  /** What the user has changed there. */
+  | { readonly type: "publish" | "revert"; readonly path: string }
+  /** `back`: rows of the log. */
+  | { readonly type: "restore"; readonly path: string; readonly back: number }
   | { readonly type: "resolve"; readonly choice: "mine" | "theirs" | "merged" | "removed" }
   | { readonly type: "pull" | "push" | "die" | "settle" }
   | { readonly type: "fault"; readonly fault: Fault }
@@ -28,6 +32,8 @@ type Step =
 type Command = Step & { readonly machine: number; readonly isUser: boolean; readonly isStrict: boolean };
 
 const path = fc.constantFrom(...PATHS);
+/** A file, a directory, or everything. */
+const place = fc.oneof(path, fc.constant(""));
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
@@ -48,6 +54,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       type: fc.constant("resolve" as const),
       choice: fc.constantFrom("mine" as const, "theirs" as const, "merged" as const, "removed" as const),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constantFrom("publish" as const, "revert" as const), path: place }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant("restore" as const), path: place, back: fc.nat(20) }),
   },
   {
     weight: 5,
@@ -76,7 +90,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const command: fc.Arbitrary<Command> = fc
   .tuple(step, fc.nat(), fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 5 }))
-  .map(([each, machine, user, strict]) => ({ ...each, machine, isUser: user === 0, isStrict: strict === 0 }));
+  .map(([each, machine, user, strict]) => ({ ...each, machine, isUser: user < 2, isStrict: strict === 0 }));
 
 async function run(machines: readonly Machine[], commands: readonly Command[]): Promise<Set<string>> {
   const saved = new Set<string>();
@@ -166,6 +180,17 @@ async function act(
       if (id === undefined) return;
       if (each.choice === "removed") layer.worktree.removeConflict(id, machine.actor);
       else layer.worktree.resolveConflict(id, each.choice, machine.actor);
+      return;
+    }
+    case "publish":
+    case "revert":
+      machine.fetchAll();
+      layerOf(machine, USER).worktree[each.type]([each.path], { ...machine.actor, hidesBase: true });
+      return;
+    case "restore": {
+      machine.fetchAll();
+      const seq = Math.max(0, machine.library.log.seq - each.back) as Seq;
+      layer.worktree.restore(seq, [each.path], machine.actor);
       return;
     }
     case "settle":
