@@ -231,7 +231,7 @@ async function race(machine: Machine, path: string | undefined): Promise<void> {
   await machine.pushAll();
 }
 
-const TIME_LIMIT_MS = 180_000;
+const TIME_LIMIT_MS = 400_000;
 
 /** How large a simulation is. */
 interface Size {
