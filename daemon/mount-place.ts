@@ -4,7 +4,14 @@ import { FuseNativeBridge } from "../mount/fuse-native/attach.ts";
 import { type Guest, GuestPlace } from "../mount/kernel/guest-place.ts";
 import { mountPointOf } from "../mount/kernel/mount-table.ts";
 import { mounterAttach, mounterDetach, mounterSocket } from "../mount/kernel/mounter.ts";
-import { clearStale, type MountOptions, mountDirectory, unmountDirectory } from "../mount/kernel/mounting.ts";
+import {
+  clearStale,
+  type MountOptions,
+  mountByMounter,
+  mountDirectory,
+  unmountDirectory,
+} from "../mount/kernel/mounting.ts";
+import { PfsError } from "../schema/errors.ts";
 import type { Transport } from "../schema/mount-options.ts";
 
 export interface Connection {
@@ -29,8 +36,16 @@ export interface MountPlace {
   close(): void;
 }
 
-/** @throws PfsError NOT_PERMITTED as GuestPlace.open */
-export async function openPlace(asked: string, guest: Guest | undefined): Promise<MountPlace> {
+/**
+ * @param automounter where the mount helper listens, for a directory that an automounter waits to see mounted
+ * @throws PfsError NOT_PERMITTED as GuestPlace.open
+ */
+export async function openPlace(
+  asked: string,
+  guest: Guest | undefined,
+  automounter?: string,
+): Promise<MountPlace> {
+  if (automounter !== undefined) return new AutomountPlace(asked, automounter);
   if (guest === undefined) return new OwnPlace(asked);
   const mounter = mounterSocket();
   if (mounter !== undefined) return new MounterPlace(mounter, asked, guest);
@@ -80,6 +95,26 @@ class OwnPlace implements MountPlace {
 
   close(): void {
     this.cutOff();
+  }
+}
+
+/** This process's own, of which it must not even look at the directory before it is mounted: own-mounter.ts. */
+class AutomountPlace extends OwnPlace {
+  readonly #mounter: string;
+
+  constructor(directory: string, mounter: string) {
+    super(directory);
+    this.#mounter = mounter;
+  }
+
+  override async mount(options: MountOptions, transport: Transport): Promise<Connection> {
+    if (transport !== "kernel")
+      throw new PfsError(
+        "USAGE",
+        `Cannot mount ${this.directory}: an automounter's has transport=kernel only.`,
+      );
+    this.directory = await mountPointOf(this.directory);
+    return { fd: await mountByMounter(this.#mounter, this.directory, options), directory: this.directory };
   }
 }
 

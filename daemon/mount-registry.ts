@@ -27,6 +27,8 @@ export interface MountRequest extends MountMode {
   readonly allowOther: boolean;
   /** The other Unix user that it is for alone, on a directory of that user's; undefined: this process's own. */
   readonly guest?: Guest;
+  /** Where the mount helper listens, for a directory that an automounter waits to see mounted. */
+  readonly mounter?: string | undefined;
 }
 
 /** A mount as it is shown. */
@@ -186,10 +188,11 @@ export class MountRegistry {
     const { bookId } = request;
     await this.#thread.call("findBook", { bookId });
     const position = await this.#positionOf(request);
-    const place = await openPlace(request.directory, request.guest);
+    const place = await openPlace(request.directory, request.guest, request.mounter);
     try {
-      await this.#refuseOverStore(place.directory);
-      await refuseInsideBook(place.directory);
+      // To look at an automounter's would be to wait for what is being done here; the mount helper has looked.
+      if (request.mounter === undefined) await refuseInsideBook(place.directory);
+      await this.#refuseOverStore(place.directory, request.mounter === undefined);
       return await this.#mountOn(place, request, position);
     } catch (error) {
       place.close();
@@ -202,7 +205,7 @@ export class MountRegistry {
     request: MountRequest,
     position: Position | undefined,
   ): Promise<MountDescription> {
-    const { directory: _asked, allowOther, guest, ...serving } = request;
+    const { directory: _asked, mounter: _helper, allowOther, guest, ...serving } = request;
     const { bookId, agent, readOnly } = serving;
     const { fd, directory } = await place.mount({ allowOther, readOnly, fsname: bookId }, request.transport);
     const options = optionText(request);
@@ -241,7 +244,8 @@ export class MountRegistry {
       throw error;
     }
     this.#mounts.set(mountId, mounted);
-    if (!place.isOpenToUs) return description;
+    // The mount helper sees whether an automounter's answers; for this process it does once the helper has ended.
+    if (!place.isOpenToUs || request.mounter !== undefined) return description;
     try {
       await becomeUsable(directory);
     } catch (error) {
@@ -300,9 +304,9 @@ export class MountRegistry {
   }
 
   /** A mount must not hide the store that it is served from. */
-  async #refuseOverStore(directory: string): Promise<void> {
+  async #refuseOverStore(directory: string, mayLook: boolean): Promise<void> {
     const store = await realpath(this.#options.storeDirectory);
-    const place = await realpath(directory).catch(() => directory);
+    const place = mayLook ? await realpath(directory).catch(() => directory) : directory;
     if (!isWithin(store, place)) return;
     throw new PfsError("MOUNT_FAILED", `Cannot mount ${directory}: the store ${store} is in it.`, {
       hint: "Mount on a directory of its own, such as an empty one made for it.",

@@ -111,6 +111,36 @@ export function connectSocket(path: string): number {
   }
 }
 
+let bindTo: NativeFunction | undefined;
+let listen: NativeFunction | undefined;
+let accept: NativeFunction | undefined;
+
+/** Connections that wait to be accepted. */
+const BACKLOG = 4;
+
+/** A Unix stream socket (unix(7)), closed on exec, that listens at `path`, where nothing may be yet. @throws PosixError */
+export function listenSocket(path: string): number {
+  socket ??= bind("int socket(int domain, int type, int protocol)");
+  bindTo ??= bind("int bind(int socket, const void *address, unsigned int addressLength)");
+  listen ??= bind("int listen(int socket, int backlog)");
+  const place = socketAddress(path);
+  const fd = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) as number, "socket");
+  try {
+    check(bindTo(fd, place, place.length) as number, `binding to ${path}`, path);
+    check(listen(fd, BACKLOG) as number, `listening at ${path}`, path);
+    return fd;
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
+}
+
+/** The next connection to a socket that listens, closed on exec; waits for it. @throws PosixError */
+export function acceptSocket(listening: number): number {
+  accept ??= bind("int accept4(int socket, void *address, void *addressLength, int flags)");
+  return check(accept(listening, null, null, SOCK_CLOEXEC) as number, "accept4");
+}
+
 let getsockopt: NativeFunction | undefined;
 
 /** A process as the kernel vouches for it. */

@@ -9,6 +9,7 @@ import { type MountOptions, parseMountOptions } from "../../schema/mount-options
 import { DaemonClient } from "../daemon-client.ts";
 import { findAgent } from "../default-agent.ts";
 import type { MountDescription } from "../mount-registry.ts";
+import { OwnMounter } from "../own-mounter.ts";
 import { startInBackground } from "../start-in-background.ts";
 import { makeTerminalReporter } from "../terminal-reporter.ts";
 import type { ContextOf } from "./command.ts";
@@ -90,12 +91,16 @@ async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   const running = await context.daemon();
   if (running === undefined) await requireStore(context.storeDirectory);
   const daemon = running ?? (await startInBackground(context.storeDirectory));
+  let mounter: OwnMounter | undefined;
   try {
-    await tellMount(context, await askToMount(daemon, wanted));
+    mounter = await OwnMounter.forAutomount(wanted.directory, context.storeDirectory);
+    await tellMount(context, await askToMount(daemon, { ...wanted, mounter: mounter?.path }));
     tellTransport(wanted);
   } catch (error) {
     if (running === undefined) await endUnused(daemon);
     throw error;
+  } finally {
+    await mounter?.close();
   }
 }
 
@@ -147,10 +152,13 @@ async function requireStore(storeDirectory: string): Promise<void> {
 
 async function askToMount(
   daemon: DaemonClient,
-  wanted: Omit<Wanted, "agent"> & { readonly agent: string | undefined },
+  wanted: Omit<Wanted, "agent"> & {
+    readonly agent: string | undefined;
+    readonly mounter?: string | undefined;
+  },
 ): Promise<MountDescription> {
-  const { bookId, directory, agent, optionText } = wanted;
-  const body = { book: bookId, directory, agent, options: optionText };
+  const { bookId, directory, agent, optionText, mounter } = wanted;
+  const body = { book: bookId, directory, agent, options: optionText, mounter };
   return (await daemon.call("POST", "/mounts", body)) as MountDescription;
 }
 

@@ -20,9 +20,12 @@ export function mountRoutes(daemon: Daemon): Route[] {
       path: "/mounts",
       summary: 'Mounts {"book": "my-book", "directory": "/…", "options": "agent=alice,ro"}.',
       handle({ body }) {
-        const { book, directory, options, agent: otherwise } = check(mountBody, body);
+        const { book, directory, options, mounter, agent: otherwise } = check(mountBody, body);
         const { agent = otherwise, ...mode } = parseMountOptions(options);
-        return daemon.mount({ ...mode, bookId: book, directory, agent: agent ?? findAgent(undefined) });
+        return daemon.mount({
+          ...mode,
+          ...{ bookId: book, directory, agent: agent ?? findAgent(undefined), mounter },
+        });
       },
     },
     {

@@ -61,6 +61,8 @@ export const mountBody = lazily((z) =>
     agent: agentName().optional(),
     /** As after `-o`. */
     options: z.string().default(""),
+    /** Where the mount helper listens, which mounts for the daemon on an automounter's directory. */
+    mounter: absolute().optional(),
   }),
 );
 

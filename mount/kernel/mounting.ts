@@ -155,7 +155,12 @@ export function mountDirectly(mountPoint: string, options: MountOptions): number
   }
 }
 
-async function mountByMounter(socket: string, mountPoint: string, options: MountOptions): Promise<number> {
+/** By what listens at `socket`. @returns, and throws, as {@link mountDirectory} */
+export async function mountByMounter(
+  socket: string,
+  mountPoint: string,
+  options: MountOptions,
+): Promise<number> {
   const { fd, directory, mountId } = await mounterAttach(socket, mountPoint, options);
   if ((await topEntryAt(directory))?.type === FILESYSTEM_TYPE) return fd;
   closeFd(fd);

@@ -268,3 +268,15 @@ test("I1: a file does not follow the base to the name of a directory that the us
     assert.equal(alice.text("part/one/d.md"), "base d");
     assert.equal(alice.text("part/two/deep/a.md"), "base a");
   }));
+
+test("a directory that a user made shows nothing of one that the base makes there, until the user's is published", () =>
+  withOverlay((base, alice) => {
+    alice.makeDirectories("part/three");
+    alice.write("part/three/a.md", "alice's");
+    base.makeDirectories("part/three");
+    base.write("part/three/b.md", "base's");
+    assert.deepEqual(alice.list("part/three"), ["a.md"]);
+    const [published] = alice.worktree.publish(["part/three"], HIDES);
+    assert.equal(published?.path, "part/three/a.md");
+    assert.deepEqual(alice.list("part/three").sort(), ["a.md", "b.md"]);
+  }));

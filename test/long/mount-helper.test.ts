@@ -10,8 +10,10 @@ import { execute, LESSON, PFS, SAMPLE, withPlace } from "../daemon/harness.ts";
 import { NOBODY, withOrdinaryUser } from "../daemon/ordinary-user.ts";
 import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
 
+const AUTOMOUNTER = join(import.meta.dirname, "automounter.py");
+
 const SCRIPT = `set -eu
-top="$1" dir="$2" lesson="$3" node="$4" pfs="$5"
+top="$1" dir="$2" lesson="$3" node="$4" pfs="$5" automounter="$6"
 mount --make-rprivate /
 ${DROP_MOUNT_COPIES}
 mount -t overlay -o "lowerdir=$top/root/sbin:/usr/sbin" none /usr/sbin
@@ -28,6 +30,7 @@ mount -T "$top/fstab" "$dir"
 cat "$dir/$lesson" | head -c 8; echo
 if mount -o remount,ro "$dir"; then echo remounted; else echo "no remount"; fi
 umount "$dir"
+python3 "$automounter" "$dir" "$lesson" mount -t fuse.pfs my-book "$dir" -o "ro,store=$PFS_STORE,user=alice" | grep -v '^Mounted' | head -c 8; echo
 mount -f -t fuse.pfs my-book "$dir"
 findmnt "$dir" || echo "nothing mounted"
 mount -t fuse.pfs my-book "$dir" -o ro,sync=strict
@@ -47,7 +50,17 @@ test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; 
       `my-book ${dir} fuse.pfs store=${store},user=alice,agent=ci,ro,_netdev,x-systemd.requires=pfsd.service 0 0\n`,
     );
     writeFileSync(join(top, "script.sh"), SCRIPT);
-    const words = ["-m", "bash", join(top, "script.sh"), top, dir, LESSON, process.execPath, PFS];
+    const words = [
+      "-m",
+      "bash",
+      join(top, "script.sh"),
+      top,
+      dir,
+      LESSON,
+      process.execPath,
+      PFS,
+      AUTOMOUNTER,
+    ];
     const { code, stdout, stderr } = await execute("unshare", words, env);
     assert.equal(code, 0, stderr);
     assert.deepEqual(
@@ -61,6 +74,7 @@ test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; 
         "read-only",
         "by alice",
         "no remount",
+        "by alice",
         "nothing mounted",
         "ro,sync=strict",
         "refused 2",
