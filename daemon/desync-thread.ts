@@ -55,7 +55,7 @@ function stepBack(): void {
   try {
     setPriority(0, LOWEST_PRIORITY);
   } catch (error) {
-    // A sandbox may forbid it; the pace is bounded all the same.
+    // pfsd.service forbids it, as other sandboxes do; the pace is bounded all the same.
     const { code } = (error as { info?: { code?: string } }).info ?? {};
     if (code !== "EPERM" && code !== "EACCES") throw error;
   }
