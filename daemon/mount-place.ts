@@ -63,7 +63,7 @@ export async function openPlace(
 }
 
 class OwnPlace implements MountPlace {
-  readonly isOpenToUs = true;
+  readonly isOpenToUs: boolean = true;
   directory: string;
   #bridge: FuseNativeBridge | undefined;
 
@@ -100,6 +100,8 @@ class OwnPlace implements MountPlace {
 
 /** This process's own, of which it must not even look at the directory before it is mounted: own-mounter.ts. */
 class AutomountPlace extends OwnPlace {
+  // Not before the mount helper has ended, which sees whether the mount answers.
+  override readonly isOpenToUs = false;
   readonly #mounter: string;
 
   constructor(directory: string, mounter: string) {

@@ -190,9 +190,12 @@ export class MountRegistry {
     const position = await this.#positionOf(request);
     const place = await openPlace(request.directory, request.guest, request.mounter);
     try {
-      // To look at an automounter's would be to wait for what is being done here; the mount helper has looked.
-      if (request.mounter === undefined) await refuseInsideBook(place.directory);
-      await this.#refuseOverStore(place.directory, request.mounter === undefined);
+      // To look at an automounter's would be to wait for what is being done here.
+      const isAwaited = request.mounter !== undefined;
+      const { directory } = place;
+      const real = isAwaited ? directory : await realpath(directory).catch(() => directory);
+      await this.#refuseOverStore(directory, real);
+      await refuseInsideBook(directory, real);
       return await this.#mountOn(place, request, position);
     } catch (error) {
       place.close();
@@ -244,8 +247,7 @@ export class MountRegistry {
       throw error;
     }
     this.#mounts.set(mountId, mounted);
-    // The mount helper sees whether an automounter's answers; for this process it does once the helper has ended.
-    if (!place.isOpenToUs || request.mounter !== undefined) return description;
+    if (!place.isOpenToUs) return description;
     try {
       await becomeUsable(directory);
     } catch (error) {
@@ -304,10 +306,9 @@ export class MountRegistry {
   }
 
   /** A mount must not hide the store that it is served from. */
-  async #refuseOverStore(directory: string, mayLook: boolean): Promise<void> {
+  async #refuseOverStore(directory: string, real: string): Promise<void> {
     const store = await realpath(this.#options.storeDirectory);
-    const place = mayLook ? await realpath(directory).catch(() => directory) : directory;
-    if (!isWithin(store, place)) return;
+    if (!isWithin(store, real)) return;
     throw new PfsError("MOUNT_FAILED", `Cannot mount ${directory}: the store ${store} is in it.`, {
       hint: "Mount on a directory of its own, such as an empty one made for it.",
     });
@@ -315,8 +316,8 @@ export class MountRegistry {
 }
 
 /** The kernel takes a mount away by itself once the name that it is on is another's: a book's names are others' to change. */
-async function refuseInsideBook(directory: string): Promise<void> {
-  const around = await bookAround(await realpath(directory).catch(() => directory));
+async function refuseInsideBook(directory: string, real: string): Promise<void> {
+  const around = await bookAround(real);
   if (around === undefined) return;
   throw new PfsError(
     "MOUNT_FAILED",

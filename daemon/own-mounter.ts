@@ -8,12 +8,11 @@ import { chmodSync, chownSync, rmSync, statSync } from "node:fs";
 import { closeFd, waitReadable } from "../lib/libc.ts";
 import { acceptSocket, listenSocket, type PeerCredentials } from "../lib/libc-sockets.ts";
 import type { HeldDirectory } from "../mount/kernel/held-directory.ts";
-import { bookAround, FILESYSTEM_TYPE, mountPointOf, topEntryAt } from "../mount/kernel/mount-table.ts";
+import { bookAround, FILESYSTEM_TYPE, mountPointOf } from "../mount/kernel/mount-table.ts";
 import { PfsError } from "../schema/errors.ts";
 import type { MounterRequest } from "../schema/mounter-request.ts";
 import { answerConnection } from "./mounter-service.ts";
 
-const AUTOFS = "autofs";
 /** How often it is looked whether the daemon has answered. */
 const LOOK_MS = 100;
 
@@ -26,11 +25,9 @@ export class OwnMounter {
   readonly #served: Promise<void>;
   #isClosed = false;
 
-  /** Undefined where the daemon may mount by itself: on a directory of no automounter, or where this process may not mount, either. */
-  static async forAutomount(directory: string, storeDirectory: string): Promise<OwnMounter | undefined> {
-    const mountPoint = await mountPointOf(directory);
-    if ((await topEntryAt(mountPoint))?.type !== AUTOFS || process.geteuid?.() !== 0) return undefined;
-    return new OwnMounter(mountPoint, statSync(storeDirectory).uid);
+  /** Of a store's daemon, for one directory. */
+  static async open(directory: string, storeDirectory: string): Promise<OwnMounter> {
+    return new OwnMounter(await mountPointOf(directory), statSync(storeDirectory).uid);
   }
 
   private constructor(directory: string, daemonUid: number) {

@@ -98,12 +98,19 @@ export function sendMessage(socket: number, bytes: Buffer, fd?: number): void {
 
 /** A Unix stream socket (unix(7)), closed on exec, connected to whoever listens at `path`. @throws PosixError */
 export function connectSocket(path: string): number {
-  socket ??= bind("int socket(int domain, int type, int protocol)");
   connect ??= bind("int connect(int socket, const void *address, unsigned int addressLength)");
   const target = socketAddress(path);
+  return streamSocket((fd) => {
+    check(connect?.(fd, target, target.length) as number, `connecting to ${path}`, path);
+  });
+}
+
+/** A Unix stream socket, closed on exec; and closed when `begin` throws. */
+function streamSocket(begin: (fd: number) => void): number {
+  socket ??= bind("int socket(int domain, int type, int protocol)");
   const fd = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) as number, "socket");
   try {
-    check(connect(fd, target, target.length) as number, `connecting to ${path}`, path);
+    begin(fd);
     return fd;
   } catch (error) {
     closeFd(fd);
@@ -120,19 +127,13 @@ const BACKLOG = 4;
 
 /** A Unix stream socket (unix(7)), closed on exec, that listens at `path`, where nothing may be yet. @throws PosixError */
 export function listenSocket(path: string): number {
-  socket ??= bind("int socket(int domain, int type, int protocol)");
   bindTo ??= bind("int bind(int socket, const void *address, unsigned int addressLength)");
   listen ??= bind("int listen(int socket, int backlog)");
   const place = socketAddress(path);
-  const fd = check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) as number, "socket");
-  try {
-    check(bindTo(fd, place, place.length) as number, `binding to ${path}`, path);
-    check(listen(fd, BACKLOG) as number, `listening at ${path}`, path);
-    return fd;
-  } catch (error) {
-    closeFd(fd);
-    throw error;
-  }
+  return streamSocket((fd) => {
+    check(bindTo?.(fd, place, place.length) as number, `binding to ${path}`, path);
+    check(listen?.(fd, BACKLOG) as number, `listening at ${path}`, path);
+  });
 }
 
 /** The next connection to a socket that listens, closed on exec; waits for it. @throws PosixError */

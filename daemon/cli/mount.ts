@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { isAutomount } from "../../mount/kernel/mount-table.ts";
 import { clearStale } from "../../mount/kernel/mounting.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type AgentName, type BookId, parseBookId } from "../../schema/ids.ts";
@@ -9,7 +10,7 @@ import { type MountOptions, parseMountOptions } from "../../schema/mount-options
 import { DaemonClient } from "../daemon-client.ts";
 import { findAgent } from "../default-agent.ts";
 import type { MountDescription } from "../mount-registry.ts";
-import { OwnMounter } from "../own-mounter.ts";
+import type { OwnMounter } from "../own-mounter.ts";
 import { startInBackground } from "../start-in-background.ts";
 import { makeTerminalReporter } from "../terminal-reporter.ts";
 import type { ContextOf } from "./command.ts";
@@ -93,7 +94,7 @@ async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   const daemon = running ?? (await startInBackground(context.storeDirectory));
   let mounter: OwnMounter | undefined;
   try {
-    mounter = await OwnMounter.forAutomount(wanted.directory, context.storeDirectory);
+    mounter = await mounterFor(wanted.directory, context.storeDirectory);
     await tellMount(context, await askToMount(daemon, { ...wanted, mounter: mounter?.path }));
     tellTransport(wanted);
   } catch (error) {
@@ -102,6 +103,13 @@ async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   } finally {
     await mounter?.close();
   }
+}
+
+/** Undefined where the daemon may mount by itself: on a directory of no automounter, or where this process may not, either. */
+async function mounterFor(directory: string, storeDirectory: string): Promise<OwnMounter | undefined> {
+  if (process.geteuid?.() !== 0 || !(await isAutomount(directory))) return undefined;
+  const { OwnMounter } = await import("../own-mounter.ts");
+  return OwnMounter.open(directory, storeDirectory);
 }
 
 /** Another Unix user's daemon decides who answers for it, unless somebody is named. */

@@ -61,7 +61,6 @@ export class OverlaysAbove {
   readonly #byId: Statement<unknown[], OverlayRow>;
   readonly #inDirectory: Statement<unknown[], OverlayRow>;
   readonly #directoriesIn: Statement<unknown[], { fileId: FileId }>;
-  readonly #entry: Statement<unknown[], { parent: FileId; name: string }>;
   readonly #keepersIn: Statement<unknown[], { userId: UserId }>;
   readonly #occupants: Statement<unknown[], { userId: UserId }>;
   readonly #hasFile: Statement<unknown[], { found: number }>;
@@ -82,9 +81,6 @@ export class OverlaysAbove {
       `SELECT DISTINCT e.file_id AS fileId FROM worktree_entry e
        JOIN worktree_node w ON w.file_id = e.file_id AND w.user_id = e.user_id
        WHERE e.parent = +? AND w.mode & 61440 = 16384`,
-    );
-    this.#entry = database.prepare(
-      "SELECT parent, name FROM worktree_entry WHERE file_id = ? AND user_id = ?",
     );
     this.#keepersIn = database.prepare(
       `SELECT user_id AS userId FROM file_journal WHERE parent = ? AND user_id <> ?
@@ -153,7 +149,7 @@ export class OverlaysAbove {
    * thing at its name under a name of scratch.
    */
   keepDirectory(directory: FileId, path: TreePath): void {
-    const place = this.#entry.get(directory, BASE);
+    const place = this.#own.placeOf(directory, BASE);
     if (place !== undefined) {
       const { parent, name } = place;
       const occupants = this.#occupants.all(parent, name, BASE, parent, path, BASE, 0);
@@ -285,9 +281,9 @@ export class OverlaysAbove {
   /** Whether an overlay shows a directory within the base's directory `top`, and shares that. */
   #showsIn(userId: UserId, directory: FileId, top: FileId): boolean {
     for (let at = directory; ; ) {
-      const own = this.#entry.get(at, userId);
+      const own = this.#own.placeOf(at, userId);
       if (at === top) return own === undefined;
-      const entry = own ?? this.#entry.get(at, BASE);
+      const entry = own ?? this.#own.placeOf(at, BASE);
       if (entry === undefined) return false;
       at = entry.parent;
     }
@@ -299,11 +295,11 @@ export class OverlaysAbove {
     for (let above = parentOf(path); above !== ROOT; above = parentOf(above))
       if (this.#hasFile.get(bookId, userId, above) !== undefined) return false;
     for (let at = directory; ; ) {
-      const entry = this.#entry.get(at, BASE);
+      const entry = this.#own.placeOf(at, BASE);
       // The root is everyone's.
       if (entry === undefined) return true;
       const { parent, name } = entry;
-      if (this.#entry.get(at, userId) !== undefined || this.#isMaking(userId, entry)) return false;
+      if (this.#own.placeOf(at, userId) !== undefined || this.#isMaking(userId, entry)) return false;
       if (this.#covers.get(parent, name, userId, parent, name, userId) !== undefined) return false;
       at = parent;
     }

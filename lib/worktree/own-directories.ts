@@ -52,6 +52,11 @@ export class OwnDirectories {
     );
   }
 
+  /** Where a layer itself has a directory; undefined: it has none of its own. */
+  placeOf(directory: FileId, layer: UserId): Place | undefined {
+    return this.#entry.get(directory, layer);
+  }
+
   /** The base's directory becomes the overlay's as well, at a place that is free there; nothing is done where it is already. */
   keep(userId: UserId, directory: FileId, place: Place): void {
     if (this.#entry.get(directory, userId) === undefined) this.#add(userId, directory, directory, place);
@@ -71,24 +76,14 @@ export class OwnDirectories {
     const own = newFileId();
     split.set(key, own);
     for (const statement of this.#changeParent) statement.run(own, directory, userId);
-    this.#parts.store.afterCommit(() => this.#moveOpenFiles(userId, directory, own));
+    this.#parts.store.afterCommit(() => {
+      for (const overlay of this.#parts.overlays)
+        if (overlay.layer === userId) moveOpenFiles(overlay, directory, own);
+    });
     const parent = directory === top ? entry.parent : this.splitOff(userId, entry.parent, top, split);
     this.#add(userId, own, directory, { parent, name: entry.name });
     if (directory !== top) this.#countLinks.run(parent, userId);
     return own;
-  }
-
-  /** Files of an overlay that somebody has open are in another directory now. */
-  #moveOpenFiles(userId: UserId, from: FileId, to: FileId): void {
-    for (const { layer, openFiles, newborns } of this.#parts.overlays) {
-      if (layer !== userId) continue;
-      for (const file of openFiles.values())
-        if (file.parent === from && file.state !== "orphan") file.parent = to;
-      const names = newborns.get(from);
-      if (names === undefined) continue;
-      newborns.delete(from);
-      newborns.set(to, names);
-    }
   }
 
   /** A directory of an overlay's own, with what that says of the base's `like`. */
@@ -97,4 +92,18 @@ export class OwnDirectories {
     this.#addEntry.run(own === like ? newFileId() : own, parent, name, own, userId);
     this.#countLinks.run(own, userId);
   }
+}
+
+/** Files of a layer that somebody has open are in another directory now. */
+export function moveOpenFiles(
+  { openFiles, newborns }: Pick<Tree, "openFiles" | "newborns">,
+  from: FileId,
+  to: FileId,
+): void {
+  for (const file of openFiles.values())
+    if (file.parent === from && file.state !== "orphan") file.parent = to;
+  const names = newborns.get(from);
+  if (names === undefined) return;
+  newborns.delete(from);
+  newborns.set(to, names);
 }

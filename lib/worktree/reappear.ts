@@ -9,6 +9,7 @@ import { type Actor, isDirectory } from "../node.ts";
 import type { Place } from "./create.ts";
 import { listDirectory } from "./listing.ts";
 import { hideBeneath } from "./overlay.ts";
+import { moveOpenFiles } from "./own-directories.ts";
 import type { Tree } from "./tree.ts";
 
 /** What is done for one overlay. */
@@ -69,15 +70,6 @@ function partFromBase({ tree }: Reappearance, directory: FileId): void {
   tree.store.afterCommit(() => moveOpenFiles(tree, directory, own));
   for (const name of names) tree.notify({ type: "entry", parent: directory, name }, undefined);
   tree.notify({ type: "entry", parent: place.parent, name: place.name }, undefined);
-}
-
-function moveOpenFiles({ openFiles, newborns }: Tree, from: FileId, to: FileId): void {
-  for (const file of openFiles.values())
-    if (file.parent === from && file.state !== "orphan") file.parent = to;
-  const names = newborns.get(from);
-  if (names === undefined) return;
-  newborns.delete(from);
-  newborns.set(to, names);
 }
 
 /** Nothing of a directory of the base was seen: what does not return stays unseen. */

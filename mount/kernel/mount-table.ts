@@ -70,6 +70,11 @@ export async function topEntryAt(mountPoint: string): Promise<MountEntry | undef
   return entries.findLast((entry) => entry.mountPoint === mountPoint);
 }
 
+/** Whether an automounter waits for something to be mounted there (autofs(5)). Asks nobody. */
+export async function isAutomount(dir: string): Promise<boolean> {
+  return (await topEntryAt(await mountPointOf(dir)))?.type === "autofs";
+}
+
 /** Where the book is mounted that a path is below; undefined: below none. `path` is absolute and free of symbolic links. */
 export async function bookAround(path: string): Promise<string | undefined> {
   const entries = parseMountinfo(await readFile("/proc/self/mountinfo", "utf8"));
