@@ -41,8 +41,11 @@ const REHASHED_BYTES = 1 << 30;
 const TOLD_MS = 1_000;
 const MAX_SUSPECTS = 100;
 const RETRY = { policy: { attempts: 3, totalMs: 30_000 } };
-/** Of Linux' threads, the last to be given a core. */
-const LOWEST_PRIORITY = 19;
+/**
+ * A tenth of what others get of a busy core (sched(7)). Not the lowest: while a thread that reads is given no core, what it has
+ * begun to read keeps the database's log from starting anew.
+ */
+const LOW_PRIORITY = 10;
 
 const start = workerData as DesyncStart;
 
@@ -53,7 +56,7 @@ function tell(report: DesyncReport): void {
 /** Of this thread alone: on Linux each has its own. */
 function stepBack(): void {
   try {
-    setPriority(0, LOWEST_PRIORITY);
+    setPriority(0, LOW_PRIORITY);
   } catch (error) {
     // pfsd.service forbids it, as other sandboxes do; the pace is bounded all the same.
     const { code } = (error as { info?: { code?: string } }).info ?? {};

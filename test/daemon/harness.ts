@@ -140,10 +140,14 @@ export function execute(
 const PATIENCE_MS = 60_000;
 
 /** Resolves once `holds` does. */
-export async function eventually(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
+export async function eventually(
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs;
   while (!(await holds())) {
-    assert.ok(performance.now() < deadlineMs, `not within ${PATIENCE_MS / 1000} seconds: ${what}`);
+    assert.ok(performance.now() < deadlineMs, `not within ${patienceMs / 1000} seconds: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

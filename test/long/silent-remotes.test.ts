@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { SyncStatus } from "../../daemon/sync-status.ts";
 import { eventually, type Place, withPlace } from "../daemon/harness.ts";
 import { HttpFaultProxy } from "../remote/http-fault-proxy.ts";
@@ -19,15 +18,6 @@ const PATIENCE_MS = 240_000;
 
 async function syncOf(place: Place): Promise<SyncStatus | undefined> {
   return ((await place.status()) as unknown as { sync: SyncStatus[] }).sync[0];
-}
-
-/** As `eventually`, for what takes minutes. */
-async function inTime(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    assert.ok(performance.now() < deadlineMs, what);
-    await sleep(500);
-  }
 }
 
 async function assertSame(places: readonly [Place, Place]): Promise<void> {
@@ -68,17 +58,21 @@ test("faults, O1, R2, R6: servers that never answer are given up, told of, and w
             const ended = tcp.ended;
             tcp.fallSilent();
             writeFileSync(join(a.dir, "lesson"), "while nobody tells bob\n");
-            await inTime("the dead connection is found out", () => tcp.ended > ended);
+            await eventually("the dead connection is found out", () => tcp.ended > ended, PATIENCE_MS);
             tcp.speak();
             await assertSame([a, b]);
 
             http.plan = () => ({ type: "silence" });
             writeFileSync(join(a.dir, "lesson"), "while S3 says nothing\n");
             const told = / has not answered for \d+ s\.$/;
-            await inTime("it is told", async () => told.test((await syncOf(a))?.error ?? ""));
+            await eventually(
+              "it is told",
+              async () => told.test((await syncOf(a))?.error ?? ""),
+              PATIENCE_MS,
+            );
             assert.equal((await syncOf(a))?.pending, 1);
             http.plan = () => undefined;
-            await inTime("it goes there", async () => (await syncOf(a))?.pending === 0);
+            await eventually("it goes there", async () => (await syncOf(a))?.pending === 0, PATIENCE_MS);
             await assertSame([a, b]);
           },
           { env: { ...env, PFS_AGENT_ID: "bob" } },
