@@ -44,6 +44,7 @@ export class Library {
   readonly strict: StrictGate;
   readonly #manifests = new Map<BookId, CurrentManifest>();
   readonly #worktrees = new Map<string, Worktree>();
+  readonly #shared = new Map<BookId, SharedRows>();
 
   /** Takes over an open store. */
   constructor(store: Store) {
@@ -211,7 +212,9 @@ export class Library {
   }
 
   #sharedRows(bookId: BookId): SharedRows {
-    return new SharedRows(this.store.database, bookId);
+    const shared = this.#shared.get(bookId) ?? new SharedRows(this.store.database, bookId);
+    this.#shared.set(bookId, shared);
+    return shared;
   }
 
   /** The worktrees that are in use. */

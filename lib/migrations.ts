@@ -18,7 +18,7 @@ interface Migration {
 }
 
 /** The numbered SQL files in a directory, in their order. */
-export function readMigrations(folder: URL = directory): Migration[] {
+export function readMigrations(folder: URL): Migration[] {
   const migrations: Migration[] = [];
   for (const name of readdirSync(folder).sort()) {
     const match = fileName.exec(name);
@@ -28,9 +28,17 @@ export function readMigrations(folder: URL = directory): Migration[] {
   return migrations;
 }
 
+let own: readonly Migration[] | undefined;
+
+/** Read once: whoever opens a store asks more than once. */
+function ownMigrations(): readonly Migration[] {
+  own ??= readMigrations(directory);
+  return own;
+}
+
 /** The newest schema version that this program knows. */
 export function newestVersion(): number {
-  return readMigrations().at(-1)?.version ?? 0;
+  return ownMigrations().at(-1)?.version ?? 0;
 }
 
 /** The refusal of a database that a newer pfs has made. */
@@ -47,11 +55,10 @@ export function tooNew(file: string, present: number): PfsError {
  * @throws PfsError UNSUPPORTED_VERSION for a newer one
  */
 export function migrate(database: Database, file: string): void {
-  const migrations = readMigrations();
-  const newest = migrations.at(-1)?.version ?? 0;
+  const newest = newestVersion();
   const present = database.pragma("user_version", { simple: true }) as number;
   if (present > newest) throw tooNew(file, present);
-  for (const { version, sql } of migrations) {
+  for (const { version, sql } of ownMigrations()) {
     if (version <= present) continue;
     database.transaction(() => {
       database.exec(sql);

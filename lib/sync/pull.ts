@@ -7,7 +7,7 @@ import { PfsError } from "../../schema/errors.ts";
 import type { BlobHash } from "../../schema/ids.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
 import { damaged } from "../remote/shared-chain.ts";
-import { type PulledHead, SharedRows } from "../shared-rows.ts";
+import { findRemote, type PulledHead } from "../shared-rows.ts";
 import { passStep } from "../step.ts";
 import type { FollowCounts, FollowOutcome } from "../worktree/follow-remote.ts";
 import { fetchBlob } from "./fetch-blob.ts";
@@ -52,9 +52,9 @@ export async function pull(parts: SyncParts): Promise<FollowCounts> {
 
 /** @throws PfsError USAGE */
 export function pulledHeadOf({ reader, bookId }: SyncParts): PulledHead {
-  const position = new SharedRows(reader.database, bookId).position();
-  if (position === undefined) throw new PfsError("USAGE", `The book ${bookId} is not shared.`);
-  return { seq: position.pulledSeq, entryHash: position.pulledHash };
+  const remote = findRemote(reader.database, bookId);
+  if (remote === undefined) throw new PfsError("USAGE", `The book ${bookId} is not shared.`);
+  return { seq: remote.pulledSeq, entryHash: remote.pulledHash };
 }
 
 async function readPage(

@@ -4,7 +4,7 @@
  * anything; others may push meanwhile.
  */
 import { PfsError } from "../../schema/errors.ts";
-import { SharedRows } from "../shared-rows.ts";
+import { findRemote } from "../shared-rows.ts";
 import { Check } from "../verify/check.ts";
 import type { Finding, VerifyProgress } from "../verify.ts";
 import { checkPublished } from "./check-published.ts";
@@ -39,8 +39,8 @@ export async function verifyRemote(
   const damage: RemoteDamage = { blobs: [], segments: [], names: new Set(), isLogSound: true };
   const history = new SharedHistory();
   try {
-    const position = new SharedRows(parts.reader.database, parts.bookId).position();
-    const { pulledSeq, pulledHash } = position ?? { pulledSeq: 0, pulledHash: null };
+    const remote = findRemote(parts.reader.database, parts.bookId);
+    const { pulledSeq, pulledHash } = remote ?? { pulledSeq: 0, pulledHash: null };
     const headSeq = await readJournal(parts, history, check);
     damage.isLogSound = headSeq !== undefined;
     const each = { parts, history, check, damage, headSeq: headSeq ?? 0, pulledSeq, pulledHash };

@@ -39,12 +39,12 @@ export async function checkDatabase(check: Check): Promise<void> {
 
 function checkSchema(check: Check): void {
   const present = new Map(readSchema(check.snapshot.database).map((row) => [row.name, row]));
-  for (const expected of expectedSchema()) {
-    const found = present.get(expected.name);
-    present.delete(expected.name);
-    if (found?.sql === expected.sql) continue;
+  for (const row of expectedSchema()) {
+    const found = present.get(row.name);
+    present.delete(row.name);
+    if (found?.sql === row.sql) continue;
     const what = found === undefined ? "is missing from" : "is not as pfs made it in";
-    reportSchema(check, expected, `The ${expected.type} ${expected.name} ${what} the database.`, "error");
+    reportSchema(check, row, `The ${row.type} ${row.name} ${what} the database.`, "error");
   }
   for (const row of present.values()) {
     const severity = row.type === "trigger" ? "error" : "warning";
@@ -52,12 +52,16 @@ function checkSchema(check: Check): void {
   }
 }
 
+let expected: readonly SchemaRow[] | undefined;
+
 /** What this program makes. */
-export function expectedSchema(): SchemaRow[] {
+export function expectedSchema(): readonly SchemaRow[] {
+  if (expected !== undefined) return expected;
   const reference = new Sqlite(":memory:");
   try {
     migrate(reference, ":memory:");
-    return readSchema(reference);
+    expected = readSchema(reference);
+    return expected;
   } finally {
     reference.close();
   }

@@ -10,7 +10,7 @@ import { Deferred, type ShareOutcome } from "../../lib/errands.ts";
 import { readOutbox } from "../../lib/outbox.ts";
 import { StoreReader } from "../../lib/reader.ts";
 import { headBehind } from "../../lib/remote/shared-chain.ts";
-import type { PulledHead } from "../../lib/shared-rows.ts";
+import { findRemote, type PulledHead } from "../../lib/shared-rows.ts";
 import type { ChangeToShare } from "../../lib/strict-change.ts";
 import { pull } from "../../lib/sync/pull.ts";
 import { push } from "../../lib/sync/push.ts";
@@ -31,11 +31,14 @@ const NOTHING: FollowCounts = { applied: 0, refused: 0, desyncs: 0, conflicts: 0
 export class Machine extends BookFixture {
   readonly remote: MemoryRemote;
   readonly actor;
+  #reader: StoreReader | undefined;
 
+  /** With `directory`: a store of this kind that was made before, or a new one there. */
   constructor(name: string, remote: MemoryRemote, options: BookOptions = {}) {
-    super(mkdtempSync(join(tmpdir(), "pfs-test-")), options);
+    super(options.directory ?? mkdtempSync(join(tmpdir(), "pfs-test-")), options);
     this.remote = remote;
     this.actor = actorNamed(name, { mount: name });
+    if (findRemote(this.library.store.database, BOOK) !== undefined) return;
     this.library.shareBook(BOOK, { logUrl: "memory:", blobsUrl: "memory:", remoteId: "0".repeat(32) });
   }
 
@@ -85,12 +88,27 @@ export class Machine extends BookFixture {
   }
 
   async #sync<Result>(step: (parts: SyncParts) => Promise<Result>): Promise<Result> {
-    const reader = StoreReader.openBeside(this.directory);
-    try {
-      return await step(this.#parts(reader));
-    } finally {
-      reader.close();
-    }
+    return await step(this.#parts(this.#beside()));
+  }
+
+  #beside(): StoreReader {
+    this.#reader ??= StoreReader.openBeside(this.directory);
+    return this.#reader;
+  }
+
+  override close(): void {
+    this.#closeReader();
+    super.close();
+  }
+
+  override reopen(): void {
+    this.#closeReader();
+    super.reopen();
+  }
+
+  #closeReader(): void {
+    this.#reader?.close();
+    this.#reader = undefined;
   }
 
   #parts(reader: StoreReader): SyncParts {
@@ -314,12 +332,7 @@ export class Machine extends BookFixture {
   }
 
   async assertSound(): Promise<void> {
-    const reader = StoreReader.openBeside(this.directory);
-    try {
-      assert.deepEqual(await verifyStore(reader), []);
-    } finally {
-      reader.close();
-    }
+    assert.deepEqual(await verifyStore(this.#beside()), []);
     this.fetchAll();
     assertSound(this.library);
   }

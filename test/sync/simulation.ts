@@ -4,6 +4,9 @@
 import "../property-seed.ts";
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { PfsError, PosixError } from "../../schema/errors.ts";
 import { BASE, parseUserId, type Seq } from "../../schema/ids.ts";
@@ -155,18 +158,21 @@ async function act(
     }
     case "rename":
     case "exchange":
-      requireFile(layer, each.path);
-      makeParents(layer, each.to);
-      await change(() =>
+      // What others did may come in between: it is all done anew then.
+      await change(() => {
+        requireFile(layer, each.path);
+        makeParents(layer, each.to);
         layer.rename(each.path, each.to, each.type === "rename" ? PLAIN_RENAME : EXCHANGE, {
           ...machine.actor,
           hidesBase: true,
-        }),
-      );
+        });
+      });
       return;
     case "remove":
-      requireFile(layer, each.path);
-      await change(() => layer.unlink(each.path, { ...machine.actor, hidesBase: each.path < "b" }));
+      await change(() => {
+        requireFile(layer, each.path);
+        layer.unlink(each.path, { ...machine.actor, hidesBase: each.path < "b" });
+      });
       return;
     case "chmod": {
       requireFile(layer, each.path);
@@ -249,24 +255,47 @@ interface Size {
  */
 export async function simulate({ schedules, machines: most, steps }: Size): Promise<number> {
   let ended = 0;
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 2, max: most }),
-      fc.array(command, { maxLength: steps, size: "max" }),
-      async (count, commands) => {
-        await runSchedule(count, commands);
-        ended++;
-      },
-    ),
-    // So that a failure's schedule, which is cut shorter and shorter, is told before the file's time is over.
-    { numRuns: schedules, interruptAfterTimeLimit: TIME_LIMIT_MS, markInterruptAsFailure: true },
-  );
+  const top = mkdtempSync(join(tmpdir(), "pfs-test-"));
+  try {
+    makeStores(top, most);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 2, max: most }),
+        fc.array(command, { maxLength: steps, size: "max" }),
+        async (count, commands) => {
+          await runSchedule(top, count, commands);
+          ended++;
+        },
+      ),
+      // So that a failure's schedule, which is cut shorter and shorter, is told before the file's time is over.
+      { numRuns: schedules, interruptAfterTimeLimit: TIME_LIMIT_MS, markInterruptAsFailure: true },
+    );
+  } finally {
+    rmSync(top, { recursive: true });
+  }
   return ended;
 }
 
-async function runSchedule(count: number, commands: readonly Command[]): Promise<void> {
+/** New stores, of which each schedule has copies: making one takes as long as ten steps. */
+function makeStores(top: string, count: number): void {
+  for (let index = 0; index < count; index++)
+    new Machine(`agent-${index}`, new MemoryRemote(), { directory: newStore(top, index) }).close();
+}
+
+const newStore = (top: string, index: number): string => join(top, `new-${index}`);
+
+function copyOfStore(top: string, index: number): string {
+  const directory = join(top, `agent-${index}`);
+  cpSync(newStore(top, index), directory, { recursive: true });
+  return directory;
+}
+
+async function runSchedule(top: string, count: number, commands: readonly Command[]): Promise<void> {
   const remote = new MemoryRemote();
-  const machines = Array.from({ length: count }, (_, index) => new Machine(`agent-${index}`, remote));
+  const machines = Array.from(
+    { length: count },
+    (_, index) => new Machine(`agent-${index}`, remote, { directory: copyOfStore(top, index) }),
+  );
   try {
     const saved = await run(machines, commands);
     remote.forgetLate();
