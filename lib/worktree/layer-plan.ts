@@ -91,6 +91,11 @@ export class LayerPlan {
     return path !== undefined && this.at(path)?.fileId === fileId ? path : undefined;
   }
 
+  /** Whether it is planned where a file is to be, or that it goes. */
+  places(fileId: FileId): boolean {
+    return this.#places.has(fileId);
+  }
+
   /** Whether a path cannot have a file because one is above it or below it. */
   isObstructed(path: TreePath, except?: FileId): boolean {
     return this.obstructing(path).some((each) => this.at(each)?.fileId !== except);

@@ -30,12 +30,19 @@ export class LayerPlans {
 
   /** Overlays that are to have another file than this one of the base at a path, above it or below it. */
   occupiersOf(path: TreePath, fileId: FileId): UserId[] {
-    const isTaken = (plan: LayerPlan): boolean => {
+    return this.#overlaysWhere((plan) => {
       const file = plan.at(path);
       return file === undefined ? plan.isObstructed(path) : file.fileId !== fileId;
-    };
-    return this.all()
-      .filter((plan) => plan.tree.layer !== BASE && isTaken(plan))
-      .map((plan) => plan.tree.layer);
+    });
+  }
+
+  /** Overlays of which it is planned where they have their version of a file of the base. */
+  placersOf(fileId: FileId): UserId[] {
+    return this.#overlaysWhere((plan) => plan.places(fileId));
+  }
+
+  #overlaysWhere(holds: (plan: LayerPlan) => boolean): UserId[] {
+    const found = this.all().filter((plan) => plan.tree.layer !== BASE && holds(plan));
+    return found.map((plan) => plan.tree.layer);
   }
 }

@@ -25,6 +25,8 @@ export interface BaseMove {
   readonly newPath: TreePath;
   /** Overlays that are to have something of their own at the new name, above it or below it, before the transaction ends. */
   readonly occupiers?: readonly UserId[];
+  /** Overlays that do not follow it: their version of the file is where it is to be. */
+  readonly placers?: readonly UserId[];
 }
 
 export interface OverlaysAboveParts {
@@ -202,9 +204,11 @@ export class OverlaysAbove {
     return moved.filter(({ row: { userId } }) => !parting.has(userId));
   }
 
-  /** What overlays have of a file of the base at its name. */
-  #versionsOf({ fileId, isDirectory, oldPath }: BaseMove): OverlayRow[] {
-    return isDirectory ? [] : this.#byId.all(fileId, BASE).filter(({ path }) => path === oldPath);
+  /** What overlays have of a file of the base at its name, and follow it with. */
+  #versionsOf({ fileId, isDirectory, oldPath, placers = [] }: BaseMove): OverlayRow[] {
+    if (isDirectory) return [];
+    const rows = this.#byId.all(fileId, BASE);
+    return rows.filter(({ path, userId }) => path === oldPath && !placers.includes(userId));
   }
 
   /** Overlays that keep theirs: it is just being written anew, or the new name is in a directory that they do not share. */

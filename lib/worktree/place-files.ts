@@ -131,6 +131,7 @@ export class Placing {
           oldPath: row.path as TreePath,
           newPath: path,
           occupiers: this.#plans.occupiersOf(path, file.fileId),
+          placers: this.#plans.placersOf(file.fileId),
         },
       ];
     });

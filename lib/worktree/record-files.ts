@@ -12,7 +12,7 @@ import { isScratchName } from "../../schema/scratch.ts";
 import { type Blobs, INLINE_MAX_BYTES } from "../blobs.ts";
 import type { ImportCounts, ReadFile } from "../import.ts";
 import type { JournalRow } from "../journal.ts";
-import { type Actor, isDirectory } from "../node.ts";
+import { type Actor, isDirectory, type Node } from "../node.ts";
 import { now } from "../time.ts";
 import { makeDirectory } from "./create.ts";
 import { CONTROL_DIRECTORY } from "./name-class.ts";
@@ -158,11 +158,17 @@ function findTarget(batch: Batch, file: ReadFile): Target {
   const path = parseTreePath(file.path);
   const parent = ensureDirectory(batch, parentOf(path));
   const name = baseNameOf(path);
-  const local = tree.entries.find(parent, name);
+  // In an overlay it may be the base's.
+  const local = tree.entries.find(parent, name) ?? directoryAt(tree, parent, name);
   if (local !== undefined) {
     throw inTheWay(path, isDirectory(local.mode ?? 0) ? "a directory" : "a fifo or socket", "a file");
   }
   return { path, parent, name, present: tree.version({ parent, name }) };
+}
+
+function directoryAt(tree: Tree, parent: FileId, name: string): Node | undefined {
+  const node = tree.shared === undefined ? undefined : tree.lookup(parent, name);
+  return node !== undefined && isDirectory(node.mode) ? node : undefined;
 }
 
 function inTheWay(path: string, what: string, wanted: string): PfsError {

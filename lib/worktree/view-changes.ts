@@ -1,7 +1,7 @@
 /**
  * Owns noting what a transaction does to names that decide which of the base's files a user sees: files of the journal, names
- * that overlays hide, directories and other names of theirs. The database itself notes it, by triggers of this connection, so
- * that no operation can forget to. Must never read or write a table.
+ * that overlays hide, directories and other names of theirs; and of which files the log says that they left an overlay. The
+ * database itself notes it, by triggers of this connection, so that no operation can forget to. Must never read or write a table.
  */
 import { BASE, type BookId, type FileId, type UserId } from "../../schema/ids.ts";
 import type { Store } from "../store.ts";
@@ -73,6 +73,13 @@ export class ViewChangeNotes {
       ["worktree_entry", "INSERT", ofOverlay("NEW"), entry("NEW")],
       ["worktree_entry", "DELETE", ofOverlay("OLD"), entry("OLD")],
       ["worktree_entry", "UPDATE", ofOverlay("NEW"), entry("OLD") + entry("NEW")],
+      // A pull may bring a file's coming and going at once, of which nothing else is to be seen here.
+      [
+        "audit_log",
+        "INSERT",
+        `${ofOverlay("NEW")} AND NEW.new_hash IS NULL AND NEW.status = 'ok' AND NEW.operation NOT IN ('cover', 'uncover')`,
+        file("NEW"),
+      ],
     ];
     for (const [index, [table, event, when, body]] of triggers.entries())
       database.exec(

@@ -189,3 +189,48 @@ test("W2: what a user is just writing in a directory that others make a file, fo
     assert.equal(conflict?.path, "new~/a.md", "where the directory of that name makes room");
     assert.equal(conflict?.mine, hash("sha256", "draft"));
   }));
+
+test("W2: a user's file that gave way to a directory of the base comes back only where the directory is no more", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    a.save("new/a.md", "base's");
+    carlAtA.write("new/a.md", "carl's");
+    carlAtB.write("new", "carl's file");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    const { worktree } = carlAtB;
+    const [id] = [...worktree.conflicts.ids(0)];
+    assert.throws(() => worktree.resolveConflict(id as number, "mine", b.actor), { code: "EXISTS" });
+    assert.equal(carlAtB.text("new/a.md"), "carl's");
+    assert.equal(worktree.conflicts.count, 1);
+  }));
+
+test("W2: a user's version stays where others saved it, when the base's file of its place is moved back", () =>
+  shared((a, b, carlAtA) => {
+    const carlAtB = hiding(b, CARL);
+    carlAtB.rename("part/a.md", "part/b.md", undefined, { ...b.actor, hidesBase: true });
+    b.push();
+    a.pull();
+    b.save("part/b.md", "base's");
+    carlAtB.write("part/b.md", "carl's");
+    b.push();
+    a.rename("part/a.md", "part/b.md", undefined, a.actor);
+    a.pull();
+    a.fetchAll();
+    assert.equal(a.text("part/b.md"), "base's");
+    assert.equal(a.text("part/a.md"), LINES);
+    assert.equal(carlAtA.text("part/b.md"), "carl's");
+  }));
+
+test("FR-018: what a user made and reverted elsewhere is not seen where the user has a directory of that name", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.makeDirectories("thing");
+    b.save("thing", "base's");
+    b.push();
+    a.pull();
+    carlAtB.write("thing", "carl's");
+    carlAtB.worktree.revert(["thing"], b.actor);
+    b.push();
+    a.pull();
+    assert.equal(a.log().at(-1)?.operation, "cover");
+  }));
