@@ -31,7 +31,7 @@ export interface ReadFile {
   /**
    * Small ones: the bytes, in an ArrayBuffer of their own that may be transferred. Large ones: a copy in the store's
    * drafts/, durable; importBatch takes it away, discardStaged does when there will be no import. Of what is in the
-   * store already, nothing: only the file id that a new file is to have, if it is to have a certain one.
+   * store already, nothing: only the file id that a new file is to have, if it is to have a certain one that is free.
    */
   readonly content: SmallBytes | LargeBytes | { readonly stored: true; readonly fileId?: FileId | undefined };
 }

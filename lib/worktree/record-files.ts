@@ -122,7 +122,7 @@ function recordFile(batch: Batch, file: ReadFile): keyof ImportCounts {
   // Also when the version is known: bytes that were damaged in the store are mended that way.
   storeBytes(tree.blobs, file);
   const wanted = "stored" in file.content ? file.content.fileId : undefined;
-  const fileId = present?.fileId ?? wanted ?? newFileId();
+  const fileId = present?.fileId ?? freeId(tree, wanted, path) ?? newFileId();
   const recorded = recordVersion(
     tree,
     {
@@ -164,6 +164,13 @@ function findTarget(batch: Batch, file: ReadFile): Target {
     throw inTheWay(path, isDirectory(local.mode ?? 0) ? "a directory" : "a fifo or socket", "a file");
   }
   return { path, parent, name, present: tree.version({ parent, name }) };
+}
+
+/** The file id that a file is to have, unless another has it by now, be it the base's: then it was moved, and this is a copy. */
+function freeId(tree: Tree, fileId: FileId | undefined, path: TreePath): FileId | undefined {
+  if (fileId === undefined || tree.journal.hasFile(fileId)) return undefined;
+  if (tree.entries.findById(fileId) !== undefined) return undefined;
+  return (tree.base?.journal.find(fileId)?.path ?? path) === path ? fileId : undefined;
 }
 
 function directoryAt(tree: Tree, parent: FileId, name: string): Node | undefined {

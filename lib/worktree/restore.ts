@@ -71,7 +71,7 @@ export function restorePaths(tree: Tree, seq: Seq, paths: readonly string[], act
   tree.store.transaction(() => {
     for (const path of removed.keys()) deletePath(tree, path as TreePath, actor);
     const time = now();
-    const read = files.map((file) => storedFile(file, time, freeId(tree, file.fileId)));
+    const read = files.map((file) => storedFile(file, time));
     recordFiles(tree, read, [], actor);
   });
   for (const path of removed.keys()) removeEmptied(tree, path as TreePath, paths, actor);
@@ -112,15 +112,10 @@ function refuseDraft(tree: Tree, path: string, fileId: FileId | undefined): void
   });
 }
 
-function storedFile(file: BookFile, mtime: ReadFile["mtime"], fileId: FileId | undefined): ReadFile {
-  const { path, sha256, sizeBytes, mode } = file;
+function storedFile(file: BookFile, mtime: ReadFile["mtime"]): ReadFile {
+  const { path, sha256, sizeBytes, mode, fileId } = file;
   const type = mode === JournalMode.symlink ? "symlink" : "file";
   return { path, type, hash: sha256, sizeBytes, mode, mtime, content: { stored: true, fileId } };
-}
-
-/** The file id that a file had, unless another file has it by now: then it was moved, and this is a copy. */
-function freeId(tree: Tree, fileId: FileId): FileId | undefined {
-  return tree.journal.hasFile(fileId) || tree.entries.findById(fileId) !== undefined ? undefined : fileId;
 }
 
 /** Takes away the directories below what was asked for that removing a file has left empty. */

@@ -6,8 +6,8 @@ import { test } from "node:test";
 import { PastFiles } from "../../lib/past/past-files.ts";
 import type { RestoredFile } from "../../lib/worktree/restore.ts";
 import { PfsError } from "../../schema/errors.ts";
-import { BASE, type Seq } from "../../schema/ids.ts";
-import { actorNamed, BOOK, type BookFixture, contentOf, withBook } from "./book-fixture.ts";
+import { BASE, parseUserId, type Seq } from "../../schema/ids.ts";
+import { actorNamed, BOOK, type BookFixture, contentOf, layerOf, withBook } from "./book-fixture.ts";
 import { assertAtRest, assertSound } from "./soundness.ts";
 
 const BOB = actorNamed("bob");
@@ -98,6 +98,26 @@ test("I1: a file that was moved stays where it is, and what comes back is a copy
     assert.deepEqual(done(restore(book, then, "d")), ["removed d/new/b.md", "recreated d/old/b.md"]);
     assert.deepEqual([book.node("d/old/b.md").fileId, book.text("d/old/b.md")], [b, "b"]);
     assert.deepEqual(book.list("d"), ["old"], "a directory that the restore has emptied goes");
+    assertSound(book.library);
+  });
+});
+
+test("I1: what comes back in an overlay is a copy where the base has moved its file to the place of another", () => {
+  withBook((book) => {
+    const carl = layerOf(book, parseUserId("carl"));
+    book.write("b.md", "base's");
+    const { fileId } = book.node("b.md");
+    carl.write("b.md", "carl's b");
+    carl.write("a.md", "carl's a");
+    const then = here(book);
+    carl.worktree.revert([""], BOB);
+    book.rename("b.md", "a.md");
+    assert.deepEqual(done(restore(carl, then, "")), ["recreated a.md", "recreated b.md"]);
+    assert.deepEqual([carl.text("a.md"), carl.text("b.md")], ["carl's a", "carl's b"]);
+    assert.equal(carl.node("a.md").fileId, fileId, "a version of what the base has there");
+    assert.notEqual(carl.node("b.md").fileId, fileId);
+    carl.worktree.revert(["a.md"], BOB);
+    assert.equal(carl.text("a.md"), "base's");
     assertSound(book.library);
   });
 });

@@ -13,6 +13,7 @@ import { BASE, parseUserId, type Seq } from "../../schema/ids.ts";
 import { type BookFixture, EXCHANGE, layerOf, PLAIN_RENAME } from "../lib/book-fixture.ts";
 import { assertConverged, Machine } from "./machine.ts";
 import { Cut, type Fault, faults, MemoryRemote } from "./memory-remote.ts";
+import { shorten } from "./shorten.ts";
 
 const PATHS = ["a.md", "b.md", "d/a.md", "d/b.md", "e/a.md", "d", "e"];
 const USER = parseUserId("carl");
@@ -237,7 +238,8 @@ async function race(machine: Machine, path: string | undefined): Promise<void> {
   await machine.pushAll();
 }
 
-const TIME_LIMIT_MS = 400_000;
+/** How long a failure's schedule is made shorter, so that it is told before the file's time is over. */
+const SHORTENING_MS = 120_000;
 
 /** How large a simulation is. */
 interface Size {
@@ -251,29 +253,61 @@ interface Size {
 
 /**
  * Each schedule must end with all machines and the remote the same, each row there once, and nothing lost that was saved.
- * @returns how many have
+ * @throws Error what is needed of the first schedule that does not, and its seed
  */
-export async function simulate({ schedules, machines: most, steps }: Size): Promise<number> {
-  let ended = 0;
+export async function simulate({ schedules, machines: most, steps }: Size): Promise<void> {
   const top = mkdtempSync(join(tmpdir(), "pfs-test-"));
   try {
     makeStores(top, most);
-    await fc.assert(
+    const result = await fc.check(
       fc.asyncProperty(
         fc.integer({ min: 2, max: most }),
         fc.array(command, { maxLength: steps, size: "max" }),
-        async (count, commands) => {
-          await runSchedule(top, count, commands);
-          ended++;
-        },
+        async (count, commands) => await runSchedule(top, count, commands),
       ),
-      // So that a failure's schedule, which is cut shorter and shorter, is told before the file's time is over.
-      { numRuns: schedules, interruptAfterTimeLimit: TIME_LIMIT_MS, markInterruptAsFailure: true },
+      { numRuns: schedules, endOnFailure: true },
+    );
+    const { counterexample, errorInstance: cause, seed, numRuns } = result;
+    if (counterexample === null) {
+      assert.equal(numRuns, schedules);
+      return;
+    }
+    const [count, commands] = counterexample;
+    throw new Error(
+      `Schedule ${numRuns} fails (PFS_SEED=${seed}): ${String(cause)}\n${await told(top, count, commands, cause)}`,
+      { cause },
     );
   } finally {
     rmSync(top, { recursive: true });
   }
-  return ended;
+}
+
+/** The steps that are needed for a failure of the same kind, one a line. */
+async function told(
+  top: string,
+  count: number,
+  commands: readonly Command[],
+  error: unknown,
+): Promise<string> {
+  const endMs = performance.now() + SHORTENING_MS;
+  const kind = kindOf(error);
+  const fails = async (some: readonly Command[]): Promise<boolean> => {
+    try {
+      await runSchedule(top, count, some);
+      return false;
+    } catch (other) {
+      return kindOf(other) === kind;
+    }
+  };
+  const needed = await shorten(commands, fails, () => performance.now() < endMs);
+  const lines = needed.map((each) => JSON.stringify({ ...each, machine: each.machine % count }));
+  return [`${count} machines, ${needed.length} of ${commands.length} steps:`, ...lines].join("\n");
+}
+
+/** Without what is of one schedule only: paths and numbers. */
+function kindOf(error: unknown): string {
+  const [first = ""] = String(error).split("\n");
+  return first.replace(/\S*\/\S*|\d+/g, "…");
 }
 
 /** New stores, of which each schedule has copies: making one takes as long as ten steps. */
