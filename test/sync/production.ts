@@ -96,6 +96,38 @@ export async function trySync(machine: SharedMachine): Promise<string | undefine
   return outcome.reason.code;
 }
 
+/**
+ * Both work, and something happens at the first thing that is asked, then at the second one, and so on, each in a sync of its own,
+ * until one asks for no more.
+ * @param arm is to ask `isTurn` at each thing that `machine` asks, and answers what takes it away again
+ * @returns how many syncs have failed, all of them as a remote that is gone
+ */
+export async function faultAtEach(
+  production: Production,
+  arm: (isTurn: () => boolean, machine: SharedMachine) => () => void,
+): Promise<number> {
+  let failed = 0;
+  await production.withPair(async (a, b) => {
+    let wasHit = true;
+    for (let at = 1; wasHit; at++) {
+      const machine = at % 2 === 0 ? a : b;
+      workOn(machine, at);
+      let count = 0;
+      wasHit = false;
+      const disarm = arm(() => {
+        if (++count === at) wasHit = true;
+        return count === at;
+      }, machine);
+      const code = await trySync(machine);
+      disarm();
+      if (code === undefined) continue;
+      assert.equal(code, "UNAVAILABLE");
+      failed++;
+    }
+  });
+  return failed;
+}
+
 /** What a pair is without for a while. */
 interface Needed {
   stop(): Promise<void>;
