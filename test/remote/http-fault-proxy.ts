@@ -33,8 +33,8 @@ export type HttpFault =
   | { readonly type: "wrong-bytes" }
   /** Passed on only after so long, as if the server were far away. */
   | { readonly type: "late"; readonly ms: number }
-  /** Never answered. */
-  | { readonly type: "silence" };
+  /** Never answered; of the body so many bytes are taken, if any. */
+  | { readonly type: "silence"; readonly afterBytes?: number };
 
 /** What is over when it is tried again. */
 export const PASSING_FAULTS: readonly HttpFault[] = [
@@ -53,13 +53,21 @@ export interface ProxiedRequest {
   readonly headers: IncomingHttpHeaders;
 }
 
+/** A request as far as it has come. */
+export interface SeenRequest extends ProxiedRequest {
+  /** Of its body. */
+  receivedBytes: number;
+  /** Of its answer, once that was passed on whole. */
+  status?: number;
+}
+
 /** What is to happen to a request. */
 export type HttpFaultPlan = (request: ProxiedRequest) => HttpFault | undefined;
 
 export class HttpFaultProxy {
   plan: HttpFaultPlan = () => undefined;
   /** All that came, in order. */
-  readonly requests: ProxiedRequest[] = [];
+  readonly requests: SeenRequest[] = [];
   /** How many have come and are not answered yet. */
   underWay = 0;
   readonly #target: URL;
@@ -118,18 +126,18 @@ export class HttpFaultProxy {
 
   async #handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const { method = "", url = "", headers } = incoming;
-    const proxied = { method, url, headers };
+    const proxied: SeenRequest = { method, url, headers, receivedBytes: 0 };
     const { socket } = incoming;
     this.requests.push(proxied);
     const fault = this.plan(proxied);
-    if (fault?.type === "silence") return;
+    if (fault?.type === "silence") return await take(incoming, proxied, fault.afterBytes ?? 0);
     if (fault?.type === "late") await sleep(fault.ms);
     if (fault?.type === "status") {
       for await (const _ of incoming);
       outgoing.writeHead(fault.status, fault.headers).end(fault.body);
       return;
     }
-    const answer = await this.#forward(incoming, fault);
+    const answer = await this.#forward(incoming, proxied, fault);
     if (fault?.type === "lose-answer") {
       for await (const _ of answer);
       resetConnection(socket);
@@ -144,10 +152,18 @@ export class HttpFaultProxy {
       // What was written is to arrive first.
       await sleep(20);
       resetConnection(socket);
-    } else outgoing.end();
+      return;
+    }
+    outgoing.end();
+    await once(outgoing, "finish");
+    if (answer.statusCode !== undefined) proxied.status = answer.statusCode;
   }
 
-  async #forward(incoming: IncomingMessage, fault: HttpFault | undefined): Promise<IncomingMessage> {
+  async #forward(
+    incoming: IncomingMessage,
+    seen: SeenRequest,
+    fault: HttpFault | undefined,
+  ): Promise<IncomingMessage> {
     const { hostname, port } = this.#target;
     const { method, url, rawHeaders } = incoming;
     const upstream = request({
@@ -163,11 +179,10 @@ export class HttpFaultProxy {
     });
     const answered = once(upstream, "response") as Promise<[IncomingMessage]>;
     answered.catch(() => undefined);
-    let receivedBytes = 0;
     // Left open at its end, so that it can be reset.
     for await (const piece of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      receivedBytes += piece.byteLength;
-      if (fault?.type === "reset-request" && receivedBytes >= fault.afterBytes) {
+      seen.receivedBytes += piece.byteLength;
+      if (fault?.type === "reset-request" && seen.receivedBytes >= fault.afterBytes) {
         upstream.destroy();
         throw new Error("reset as planned");
       }
@@ -179,6 +194,15 @@ export class HttpFaultProxy {
     }
     upstream.end();
     return (await answered)[0];
+  }
+}
+
+/** Reads so much of a body, and leaves the rest where it is. */
+async function take(incoming: IncomingMessage, seen: SeenRequest, bytes: number): Promise<void> {
+  if (bytes === 0) return;
+  for await (const piece of incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    seen.receivedBytes += piece.byteLength;
+    if (seen.receivedBytes >= bytes) return;
   }
 }
 
