@@ -210,7 +210,10 @@ export class MountRegistry {
   ): Promise<MountDescription> {
     const { directory: _asked, mounter: _helper, allowOther, guest, ...serving } = request;
     const { bookId, agent, readOnly } = serving;
-    const { fd, directory } = await place.mount({ allowOther, readOnly, fsname: bookId }, request.transport);
+    // A kernel that takes it for read-only would let nobody be told by a touch (watcher-touch.ts); the session refuses all else.
+    const isFixed = readOnly && (position !== undefined || request.transport !== "kernel");
+    const kernelOptions = { allowOther, readOnly: isFixed, fsname: bookId };
+    const { fd, directory } = await place.mount(kernelOptions, request.transport);
     const options = optionText(request);
     const description: MountDescription = {
       directory,

@@ -74,7 +74,9 @@ class Server {
   async mount({ dir, readOnly, check, allowOther, transport }: MountOrder): Promise<void> {
     const bridge = transport === "fuse-native" ? new FuseNativeBridge() : undefined;
     const attach = bridge?.attach.bind(bridge);
-    const fd = await mountDirectory(dir, { readOnly, allowOther, fsname: "test" }, attach);
+    // As the daemon does it: that nothing changes is for the session to see to.
+    const isFixed = readOnly && transport !== "kernel";
+    const fd = await mountDirectory(dir, { readOnly: isFixed, allowOther, fsname: "test" }, attach);
     const notifier = new Notifier({
       fd,
       delivered: (ticket, isKnown) => this.#order({ kind: "delivered", ticket, isKnown }),

@@ -67,7 +67,16 @@ for flags in (os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_TRUNC, os.O_WRONLY | os
 fails("EROFS", put, "new", b""); fails("EROFS", os.mkdir, "new"); fails("EROFS", os.unlink, "d/a"); fails("EROFS", os.rmdir, "d")
 fails("EROFS", os.rename, "d", "e"); fails("EROFS", os.symlink, "x", "s"); fails("EROFS", os.chmod, "d", 0o700); fails("EROFS", os.truncate, "d/a", 0)
 fails("EROFS", os.utime, "d/a"); fails("EROFS", os.setxattr, "d/a", "user.y", b""); fails("EROFS", os.removexattr, "d/a", "user.x"); fails("EROFS", os.mkfifo, "f")
-fd = os.open("d/a", os.O_RDONLY); os.fsync(fd); m = mmap.mmap(fd, 1, prot=mmap.PROT_READ); assert m[:] == b"x"; fails("EBADF", os.write, fd, b"")
+fails("EROFS", os.link, "d/a", "d/b"); fails("EROFS", os.mknod, "f", 0o600 | stat.S_IFREG); fails("EROFS", os.chown, "d/a", 1, 1); fails("EROFS", os.chown, "l", 1, 1, follow_symlinks=False)
+fails("EROFS", os.chmod, "d/a", stat.S_IMODE(os.stat("d/a").st_mode)); fails("EROFS", os.utime, "d/a", ns=(1, 1)); fails("EROFS", os.setxattr, "d/a", "user.pfs.expect", b"absent"); fails("EROFS", os.setxattr, "d", "trusted.x", b"")
+fails("EROFS", os.open, "d/new", os.O_RDONLY | os.O_CREAT); fails("EROFS", os.open, "d/a", os.O_WRONLY | os.O_APPEND); fails("EROFS", rename2, "d/a", "l", 2); fails("EROFS", os.rename, "d/a", "d/c")
+fails("EROFS", os.remove, ".pfs/README"); fails("EROFS", os.chmod, ".pfs/README", 0o600); fails("EROFS", os.chmod, ".", 0o700); fails("EROFS", os.mkdir, "d/e"); fails("EROFS", os.symlink, "x", "d/s")
+fd = os.open("d/a", os.O_RDONLY | os.O_CREAT); os.fsync(fd); m = mmap.mmap(fd, 1, prot=mmap.PROT_READ); assert m[:] == b"x"; fails("EBADF", os.write, fd, b"")
+fails("EROFS", os.fchmod, fd, 0o600); fails("EROFS", os.fchown, fd, 1, 1); fails("EROFS", os.utime, fd); fails("EROFS", os.setxattr, fd, "user.x", b""); fails("EINVAL", os.ftruncate, fd, 0)
+fails("EBADF", fallocate, fd, 0, 0, 10); fails("EBADF", os.copy_file_range, fd, fd, 1); fails("EACCES", mmap.mmap, fd, 1, prot=mmap.PROT_READ | mmap.PROT_WRITE); assert libc.syncfs(fd) == 0
+try: os.open("d", os.O_TMPFILE | os.O_RDWR); raise AssertionError("O_TMPFILE")
+except OSError as error: assert error.errno in (errno.EROFS, errno.EOPNOTSUPP)
+fcntl.flock(fd, fcntl.LOCK_SH); assert get("d/a") == b"x" and os.listdir("d") == ["a"] and os.stat("d/a").st_nlink == 1
 `,
     );
   });
