@@ -15,7 +15,7 @@ import { type ConfigPlace, readConfig } from "./config-file.ts";
 import type { Daemon } from "./daemon.ts";
 import { findAgent } from "./default-agent.ts";
 import { makeMountDirectory } from "./mount-directory.ts";
-import { findRemoteUrls } from "./remote-urls.ts";
+import { findConfiguredUrls } from "./remote-urls.ts";
 import { addRemote, clone } from "./shared-books.ts";
 
 /** How the configuration is, for `GET /status`. */
@@ -172,7 +172,9 @@ export class Configuration {
   async #apply(): Promise<void> {
     this.#options.daemon.cache.soon();
     this.#options.daemon.checks.schedule();
-    const { books = [], mounts = [], remotes = [], agent } = this.#config ?? {};
+    const { books = [], mounts = [], remotes = [] } = this.#config ?? {};
+    // The environment's is found with each mount.
+    const agent = process.env.PFS_AGENT_ID === undefined ? this.#config?.agent : undefined;
     const failures: string[] = [];
     const attempt = async (what: string, action: () => Promise<void>): Promise<void> => {
       try {
@@ -224,20 +226,23 @@ export class Configuration {
   }
 
   /** @param isMade where the remote has no such book, it is made and shared there */
-  async #clone({ bookId, urls }: ConfiguredRemote, isMade: boolean): Promise<void> {
+  async #clone(remote: ConfiguredRemote, isMade: boolean): Promise<void> {
     const { reader, owner, syncer } = this.#options.daemon;
+    const { bookId } = remote;
     if (reader.listBooks().some((book) => book.bookId === bookId)) return;
     try {
-      await clone(owner, { bookId, urls: findRemoteUrls(urls) });
+      await clone(owner, { bookId, urls: findConfiguredUrls(remote) });
       syncer.book(bookId);
     } catch (error) {
       if (!isMade || !(error instanceof PfsError) || error.code !== "NOT_FOUND") throw error;
     }
   }
 
-  async #share({ bookId, urls }: ConfiguredRemote): Promise<void> {
+  /** What is shared already stays where it is, whatever file and environment say. */
+  async #share(remote: ConfiguredRemote): Promise<void> {
     const { reader, owner, syncer } = this.#options.daemon;
-    const wanted = findRemoteUrls(urls);
+    const { bookId } = remote;
+    const wanted = findConfiguredUrls(remote);
     const present = findRemote(reader.database, bookId);
     if (present === undefined) {
       // Its clone has failed, which is told.
@@ -245,7 +250,10 @@ export class Configuration {
       await addRemote(owner, { bookId, urls: wanted });
       syncer.book(bookId);
     } else if (present.logUrl !== wanted.logUrl || present.blobsUrl !== wanted.blobsUrl)
-      throw new PfsError("EXISTS", `it is shared on ${present.logUrl} and ${present.blobsUrl} already.`);
+      throw new PfsError(
+        "EXISTS",
+        `it is shared on ${present.logUrl} and ${present.blobsUrl} already, and not on ${wanted.logUrl} and ${wanted.blobsUrl}.`,
+      );
   }
 
   /** Answers the directory as the kernel names it. */

@@ -4,6 +4,7 @@
  */
 import { parseBlobsUrl } from "../lib/remote/blobs-location.ts";
 import { withoutSecrets } from "../lib/remote/open-remote-log.ts";
+import type { ConfiguredRemote } from "../schema/config.ts";
 import { PfsError } from "../schema/errors.ts";
 
 /** Where a book is shared, as it may be kept and shown. */
@@ -41,6 +42,27 @@ export function findRemoteUrls(
     throw new PfsError("USAGE", "No URL says where the log is shared.", { hint: HINT });
   parseBlobsUrl(blobsUrl);
   return { logUrl: withoutSecrets(logUrl), blobsUrl };
+}
+
+/**
+ * Of a book of the configuration: DATABASE_URL stands in place of its log, where that is a PostgreSQL's, and PFS_REMOTE in place
+ * of its blobs, as the environment does of every other key.
+ * @throws PfsError USAGE
+ */
+export function findConfiguredUrls(
+  { log, blobs }: Pick<ConfiguredRemote, "log" | "blobs">,
+  env: NodeJS.ProcessEnv = process.env,
+): RemoteUrls {
+  const database = nonEmpty(env.DATABASE_URL);
+  const bytes = nonEmpty(env.PFS_REMOTE);
+  // Another program's database has no place here.
+  const own = log !== undefined && database !== undefined && isLog(database) ? withoutSecrets(database) : log;
+  // A directory alone is both in the file; in the environment it leaves the log to DATABASE_URL.
+  const given = own === undefined && bytes !== undefined ? [] : [own, bytes ?? blobs];
+  return findRemoteUrls(
+    given.filter((url) => url !== undefined),
+    env,
+  );
 }
 
 /** The URL to open a log with: that of DATABASE_URL where it is the same but for its password. */

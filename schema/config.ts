@@ -47,8 +47,10 @@ export interface ConfiguredBook {
 /** Where a book is shared; it is brought from there if it is not in the store. */
 export interface ConfiguredRemote {
   readonly bookId: BookId;
-  /** As after `pfs remote add BOOK`. */
-  readonly urls: readonly string[];
+  /** Undefined: the environment says it, or `blobs` is a directory for both. */
+  readonly log: string | undefined;
+  /** Undefined: the environment says it. */
+  readonly blobs: string | undefined;
 }
 
 export interface ConfiguredMount {
@@ -123,7 +125,9 @@ const shapes = lazily((z) => {
       check_interval: interval.optional(),
       books: z.array(z.strictObject({ book, schema }, OBJECT), LIST).default([]),
       mounts: z.array(z.strictObject({ book, directory, options }, OBJECT), LIST).default([]),
-      remotes: z.array(z.strictObject({ book, log: url.optional(), blobs: url }, OBJECT), LIST).default([]),
+      remotes: z
+        .array(z.strictObject({ book, log: url.optional(), blobs: url.optional() }, OBJECT), LIST)
+        .default([]),
       access: z.strictObject({ socket: directory, rules: z.array(rule, LIST) }, OBJECT).optional(),
     },
     OBJECT,
@@ -168,10 +172,7 @@ export function parseConfig(json: string, source: string): Config {
     retention,
     books: books.map(({ book, schema: profileJson }) => ({ bookId: book, profileJson })),
     mounts: mounts.map(({ book, directory, options }) => ({ bookId: book, directory, options })),
-    remotes: remotes.map(({ book, log, blobs }) => ({
-      bookId: book,
-      urls: log === undefined ? [blobs] : [log, blobs],
-    })),
+    remotes: remotes.map(({ book, log, blobs }) => ({ bookId: book, log, blobs })),
     access: access && {
       socket: access.socket,
       rules: access.rules.map(({ unix_user: unixUser, books: bookIds, users: userIds, agents }) => {

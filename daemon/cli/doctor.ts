@@ -1,6 +1,7 @@
 /** `pfs doctor`: whether machine and store are fit, and what to do where they are not. */
 import type { Command } from "commander";
 import { StoreReader } from "../../lib/reader.ts";
+import type { ConfiguredRemote } from "../../schema/config.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { configPlace, readConfig } from "../config-file.ts";
 import { type Diagnosis, type DiagnosisStatus, fail } from "../doctor/diagnosis.ts";
@@ -8,7 +9,7 @@ import { examineMachine, machinePlaces } from "../doctor/machine.ts";
 import { type ExaminedRemote, examineRemotes, remotesOf } from "../doctor/remotes.ts";
 import { examineService } from "../doctor/service.ts";
 import { examineStore } from "../doctor/store.ts";
-import { findRemoteUrls } from "../remote-urls.ts";
+import { findConfiguredUrls } from "../remote-urls.ts";
 import type { ContextOf } from "./command.ts";
 import type { Context } from "./context.ts";
 import { Told } from "./failure.ts";
@@ -66,11 +67,22 @@ async function askRemotes(context: Context): Promise<Diagnosis[]> {
   const { storeDirectory } = context;
   const shared = sharedIn(storeDirectory);
   const known = new Set(shared.map(({ bookId }) => bookId));
-  const configured = configuredRemotes().filter(({ bookId }) => !known.has(bookId));
+  const seen: Diagnosis[] = [];
+  const configured = configuredRemotes().flatMap((remote) => {
+    if (known.has(remote.bookId)) return [];
+    try {
+      return [{ bookId: remote.bookId, ...findConfiguredUrls(remote), remoteId: undefined }];
+    } catch (error) {
+      if (!(error instanceof PfsError)) throw error;
+      const fix = error.hint ?? "Correct the configuration.";
+      seen.push(fail("remotes", `${remote.bookId}: ${error.message}`, fix));
+      return [];
+    }
+  });
   try {
     const daemon = shared.length === 0 ? undefined : await context.daemon();
-    if (daemon === undefined) return await examineRemotes([...shared, ...configured], storeDirectory);
-    const seen: Diagnosis[] = [];
+    if (daemon === undefined)
+      return [...seen, ...(await examineRemotes([...shared, ...configured], storeDirectory))];
     for await (const line of daemon.stream("GET", "/remotes")) seen.push(line as Diagnosis);
     return [...seen, ...(await examineRemotes(configured, storeDirectory))];
   } catch (error) {
@@ -95,10 +107,9 @@ function sharedIn(storeDirectory: string): ExaminedRemote[] {
 }
 
 /** What is wrong with the configuration was said. */
-function configuredRemotes(): ExaminedRemote[] {
+function configuredRemotes(): readonly ConfiguredRemote[] {
   try {
-    const { remotes = [] } = readConfig(configPlace()) ?? {};
-    return remotes.map(({ bookId, urls }) => ({ bookId, ...findRemoteUrls(urls), remoteId: undefined }));
+    return readConfig(configPlace())?.remotes ?? [];
   } catch (error) {
     if (error instanceof PfsError) return [];
     throw error;

@@ -71,6 +71,31 @@ test("books and mounts of the configuration come up with the daemon, in the stor
     await place.pfs("stop");
   }));
 
+test("the environment goes before the configuration: PFS_STORE, and PFS_AGENT_ID where a mount names nobody", () =>
+  withConfig(async (place, save) => {
+    const { top, dir, otherDir, store, env, start } = place;
+    const config = {
+      store: join(top, "another"),
+      books: [{ book: "my-book", schema: "any" }],
+      mounts: [
+        { book: "my-book", directory: dir },
+        { book: "my-book", directory: otherDir, options: "user=ann,agent=ann" },
+      ],
+    };
+    save({ ...config, agent: "ci" });
+    env.PFS_AGENT_ID = "zoe";
+    const daemon = start(PFS, "up");
+    await daemon.until(/^Serving the store/);
+    const status = await statusOf(place);
+    assert.equal(status.store, store);
+    assert.ok(!existsSync(config.store));
+    assert.deepEqual(
+      status.mounts.map(({ agent }) => agent),
+      ["zoe", "ann"],
+    );
+    await place.pfs("stop");
+  }));
+
 test("an edited configuration moves only the mounts that it changes; one that is not valid changes nothing and is told", () =>
   withConfig(async (place, save) => {
     const { dir, otherDir, start } = place;

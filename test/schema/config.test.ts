@@ -94,13 +94,15 @@ test("a configuration says where books are shared, never with a password, which 
       remotes: [
         { book: "my-book", log, blobs },
         { book: "other", blobs: "file:///srv/remote" },
+        { book: "elsewhere" },
       ],
     }),
     FILE,
   );
   assert.deepEqual(remotes, [
-    { bookId: "my-book", urls: [log, blobs] },
-    { bookId: "other", urls: ["file:///srv/remote"] },
+    { bookId: "my-book", log, blobs },
+    { bookId: "other", log: undefined, blobs: "file:///srv/remote" },
+    { bookId: "elsewhere", log: undefined, blobs: undefined },
   ]);
   const told = refusalOf({
     remotes: [{ book: "my-book", log: "postgres://pfs:s3cret@db.example/books", blobs }],
