@@ -9,7 +9,15 @@ import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
 import { withTimeouts } from "../../lib/remote/with-timeouts.ts";
 import type { HttpFault, ProxiedRequest } from "../remote/http-fault-proxy.ts";
 import { bytesOf } from "../remote/sources.ts";
-import { faultAtEach, lesson, Production, trySync, workOn, workWithout } from "../sync/production.ts";
+import {
+  faultAtEach,
+  lesson,
+  type Met,
+  Production,
+  trySync,
+  workOn,
+  workWithout,
+} from "../sync/production.ts";
 
 const production = new Production();
 
@@ -22,38 +30,62 @@ function isPut({ method }: ProxiedRequest): boolean {
   return method === "PUT";
 }
 
+function isGet({ method }: ProxiedRequest): boolean {
+  return method === "GET";
+}
+
 /** Of a machine that waits for what will never come. */
 const IMPATIENT = { remoteName: "The remote", quickMs: 500, slowMs: 500 };
 
-/** @returns how many syncs have failed; of what nobody answers nobody waits long */
-function failAtEach(fault: HttpFault): Promise<number> {
-  return faultAtEach(production, (isTurn, machine) => {
-    production.s3.proxy.plan = () => (isTurn() ? fault : undefined);
-    const patient = machine.remoteBlobs;
-    if (fault.type === "silence") machine.remoteBlobs = withTimeouts(patient, blobOperations, IMPATIENT);
-    return () => {
-      machine.remoteBlobs = patient;
-      production.s3.proxy.plan = () => undefined;
-    };
-  });
+/** Of what nobody answers nobody waits long. */
+function faultAtEachRequest(
+  fault: HttpFault,
+  leastHits: number,
+  isMeant: typeof isPut = () => true,
+): Promise<Met> {
+  return faultAtEach(
+    production,
+    (isTurn, machine) => {
+      production.s3.proxy.plan = (request) => (isMeant(request) && isTurn() ? fault : undefined);
+      const patient = machine.remoteBlobs;
+      if (fault.type === "silence") machine.remoteBlobs = withTimeouts(patient, blobOperations, IMPATIENT);
+      return () => {
+        machine.remoteBlobs = patient;
+        production.s3.proxy.plan = () => undefined;
+      };
+    },
+    { withBytes: true, leastHits },
+  );
 }
 
-for (const [title, fault, failures] of [
-  ["a reset in the middle of each request", { type: "reset-request", afterBytes: 1 }, 3],
-  ["a reset in the middle of each answer", { type: "reset-answer", afterBytes: 0 }, 0],
-  ["an answer that is lost, of what was done", { type: "lose-answer" }, 3],
-  ["500", { type: "status", status: 500 }, 3],
-  ["503", { type: "status", status: 503 }, 3],
-  ["503 with Retry-After", { type: "status", status: 503, headers: { "retry-after": "1" } }, 3],
-  ["429", { type: "status", status: 429 }, 3],
-  ["429 with Retry-After", { type: "status", status: 429, headers: { "retry-after": "1" } }, 3],
-  ["a server that never answers", { type: "silence" }, 3],
-  ["a slow drip", { type: "drip", pieces: 4, pauseMs: 2 }, 0],
+for (const [title, fault] of [
+  ["a reset in the middle of each request", { type: "reset-request", afterBytes: 1 }],
+  ["an answer that is lost, of what was done", { type: "lose-answer" }],
+  ["500", { type: "status", status: 500 }],
+  ["500 with Retry-After", { type: "status", status: 500, headers: { "retry-after": "1" } }],
+  ["503", { type: "status", status: 503 }],
+  ["503 with Retry-After", { type: "status", status: 503, headers: { "retry-after": "1" } }],
+  ["429", { type: "status", status: 429 }],
+  ["429 with Retry-After", { type: "status", status: 429, headers: { "retry-after": "1" } }],
+  ["a server that never answers", { type: "silence" }],
 ] as const)
   test(`faults, S3, O1, R2, R6: ${title}`, async () => {
-    const failed = await failAtEach(fault);
-    assert.ok(failed >= failures, `${failed} syncs have failed`);
+    const { hit, failed } = await faultAtEachRequest(fault, 8);
+    assert.equal(failed, hit, "each of them has failed");
   });
+
+test("faults, S3, O1, R2, R6: a reset in the middle of each answer: those that have a body fail", async () => {
+  const { hit, failed } = await faultAtEachRequest({ type: "reset-answer", afterBytes: 3 }, 5);
+  assert.ok(failed > 1, `${failed} of ${hit} syncs have failed`);
+});
+
+test("faults, S3, O1, R2, R6: a slow drip of each answer: no sync fails", async () => {
+  assert.equal((await faultAtEachRequest({ type: "drip", pieces: 4, pauseMs: 2 }, 8)).failed, 0);
+});
+
+test("faults, S3, O1, R2, R6: wrong bytes in each answer that has any: they are not taken, but asked for again", async () => {
+  assert.equal((await faultAtEachRequest({ type: "wrong-bytes" }, 3, isGet)).failed, 0);
+});
 
 test("faults, S3, O1, R2, R6: connections are refused; work goes on, and drains when they are not", async () => {
   const { proxy } = production.s3;

@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { faultAtEach, Production, trySync, workOn, workWithout } from "./production.ts";
+import { faultAtEach, type Met, Production, trySync, workOn, workWithout } from "./production.ts";
 
 const production = new Production();
 
 /** Cuts the connection at each word of one side. */
-function cutAtEach(side: "onRequest" | "onAnswer"): Promise<number> {
+function cutAtEach(side: "onRequest" | "onAnswer"): Promise<Met> {
   const { proxy } = production;
   return faultAtEach(production, (isTurn) => {
     proxy[side] = () => {
@@ -21,12 +21,12 @@ function cutAtEach(side: "onRequest" | "onAnswer"): Promise<number> {
 }
 
 test("faults, PostgreSQL, O1, R2, R6: the connection is cut before each thing that is asked", async () => {
-  const failed = await cutAtEach("onRequest");
+  const { failed } = await cutAtEach("onRequest");
   assert.ok(failed > 10, `${failed} syncs have failed`);
 });
 
 test("faults, PostgreSQL, O1, R2, R6: the connection is cut before each answer, of what may have been done", async () => {
-  const failed = await cutAtEach("onAnswer");
+  const { failed } = await cutAtEach("onAnswer");
   assert.ok(failed > 10, `${failed} syncs have failed`);
 });
 

@@ -90,42 +90,83 @@ export function workOn(machine: SharedMachine, round: number): void {
 
 /** A sync that may fail as the remote does, and in no other way. @returns the code; undefined when it went well */
 export async function trySync(machine: SharedMachine): Promise<string | undefined> {
-  const [outcome] = await Promise.allSettled([machine.sync()]);
+  return await codeOf(() => machine.sync());
+}
+
+async function codeOf(work: () => Promise<void>): Promise<string | undefined> {
+  const [outcome] = await Promise.allSettled([work()]);
   if (outcome.status === "fulfilled") return undefined;
   assert.ok(outcome.reason instanceof PfsError, String(outcome.reason?.stack));
   return outcome.reason.code;
+}
+
+/** Of a lesson that both edit, each a line of its own, so that they are merged; the bytes for that are on the remote. */
+const TOGETHER = "together.md";
+
+/** Work of a machine on what the other one has made and changes, too; nothing is in the way of it. */
+async function workTogether(machine: SharedMachine, round: number): Promise<void> {
+  await machine.fetchAll();
+  const at = machine.actor.agent === "alice" ? 2 : 6;
+  const lines = machine.text(TOGETHER).split("\n");
+  machine.save(TOGETHER, lines.with(at, `${machine.actor.agent} ${round}`).join("\n"));
+  workOn(machine, round);
+}
+
+/** At how many things that were asked something happened, and how many of the syncs have failed. */
+export interface Met {
+  readonly hit: number;
+  readonly failed: number;
 }
 
 /**
  * Both work, and something happens at the first thing that is asked, then at the second one, and so on, each in a sync of its own,
  * until one asks for no more.
  * @param arm is to ask `isTurn` at each thing that `machine` asks, and answers what takes it away again
- * @returns how many syncs have failed, all of them as a remote that is gone
+ * @param withBytes each sync fetches bytes, too: what it merges, and all that the other one has sent
+ * @param leastHits a test at which less happens has shown nothing
  */
 export async function faultAtEach(
   production: Production,
   arm: (isTurn: () => boolean, machine: SharedMachine) => () => void,
-): Promise<number> {
+  { withBytes = false, leastHits = 8 } = {},
+): Promise<Met> {
   let failed = 0;
+  let hit = 0;
   await production.withPair(async (a, b) => {
+    a.save(TOGETHER, lesson("one", "two"));
+    for (const machine of [a, b]) await machine.sync();
+    await workTogether(a, 0);
+    await a.sync();
     let wasHit = true;
     for (let at = 1; wasHit; at++) {
       const machine = at % 2 === 0 ? a : b;
-      workOn(machine, at);
+      if (withBytes) await workTogether(machine, at);
+      else workOn(machine, at);
       let count = 0;
       wasHit = false;
       const disarm = arm(() => {
         if (++count === at) wasHit = true;
         return count === at;
       }, machine);
-      const code = await trySync(machine);
+      const code = await codeOf(async () => {
+        await machine.sync();
+        if (withBytes) await machine.fetchAll();
+      });
       disarm();
+      if (wasHit) hit++;
       if (code === undefined) continue;
       assert.equal(code, "UNAVAILABLE");
       failed++;
     }
+    if (!withBytes) return;
+    for (const machine of [a, b]) assert.deepEqual([...machine.worktree.conflicts.ids(0)], []);
+    assert.ok(
+      [a, b].some((machine) => machine.log().some(({ agent_id }) => agent_id.startsWith("merge:"))),
+      "something was merged",
+    );
   });
-  return failed;
+  assert.ok(hit >= leastHits, `something has happened ${hit} times`);
+  return { hit, failed };
 }
 
 /** What a pair is without for a while. */
