@@ -6,6 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import type { Config } from "../schema/config.ts";
 import { parseHttpAddress } from "../schema/http-address.ts";
 import { type ConfigPlace, configPlace, readConfig } from "./config-file.ts";
+import { takeCredentials } from "./credentials.ts";
 import { Daemon } from "./daemon.ts";
 import type { Reporter } from "./reporter.ts";
 import { ServiceManager } from "./service-manager.ts";
@@ -39,6 +40,8 @@ export async function runDaemon({
   onListening,
 }: RunOptions): Promise<void> {
   for (const flag of LITTLE_MEMORY) setFlagsFromString(flag);
+  // Before any thread takes the environment over.
+  takeCredentials();
   const manager = ServiceManager.take(process.env, (message) => reporter.fault("service manager", message));
   const configuration = configurationOf(storeDirectory);
   const daemon = await Daemon.start({
