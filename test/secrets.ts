@@ -10,7 +10,7 @@ export const SECRETS = {
   wrongS3Key: "5ec2e7b0bb1e".repeat(6).slice(0, 64),
   /** Of PostgreSQL's user who has to prove who it is; a URL has to escape a part of it. */
   databasePassword: "s3cret-p%ssword-9d41",
-  wrongDatabasePassword: "wr0ng-s3cret-p4ssword-9d42",
+  wrongDatabasePassword: "wr0ng/s3cret-p%ssword-9d42",
   /** In URLs and refused texts. */
   urlPassword: "s3cret-in-url-9d43",
   /** Of accounts that do not exist. */

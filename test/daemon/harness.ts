@@ -9,6 +9,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
+import { LOG_NAME } from "../../daemon/start-in-background.ts";
 import { mountState } from "../../mount/kernel/mount-table.ts";
 import { explainMissingDevice } from "../machine.ts";
 import { refuseSecrets, withoutSecrets } from "../secrets.ts";
@@ -101,16 +102,21 @@ export async function withPlace(
     for (const { child } of children) child.kill("SIGKILL");
     await Promise.all(children.map(({ exit }) => exit));
     await endDaemon(store);
-    const log = join(store, "pfsd.log");
-    if (existsSync(log)) logged = readFileSync(log, "utf8");
     for (const path of [dir, otherDir]) {
       while ((await mountState(path)) !== "none") execFileSync("umount", ["-l", path]);
     }
+    logged = readLogs(top);
     rmSync(top, { recursive: true, force: true });
   }
   for (const { stdout, stderr } of children)
     refuseSecrets("a program's output", [...stdout, ...stderr].join("\n"));
-  refuseSecrets("pfsd.log", logged);
+  refuseSecrets(LOG_NAME, logged);
+}
+
+/** What all daemons whose stores are below a directory have said. */
+function readLogs(top: string): string {
+  const find = ["-xdev", "-type", "f", "-name", LOG_NAME, "-exec", "cat", "{}", "+"];
+  return execFileSync("find", [top, ...find], { encoding: "utf8", maxBuffer: 256 << 20 });
 }
 
 /** Runs a program to its end. */

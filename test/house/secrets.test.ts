@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { execute } from "../daemon/harness.ts";
+import { execute, withPlace } from "../daemon/harness.ts";
 import { PASSWORD } from "../remote/postgres-server.ts";
 import { setS3Credentials } from "../remote/s3-server.ts";
 import { findSecrets, SECRETS, withoutSecrets } from "../secrets.ts";
@@ -115,6 +115,15 @@ test("secrets: one that a command of a test prints, which the runner never sees,
   });
 });
 
+test("secrets: one in the log of any daemon of a place fails the test, not only of the place's own store", async () => {
+  const asked = withPlace(async ({ top }) => {
+    const other = join(top, "a place", "its store");
+    mkdirSync(other, { recursive: true });
+    writeFileSync(join(other, "pfsd.log"), `first\n${SECRETS.urlPassword}\n`);
+  });
+  await assert.rejects(asked, /pfsd\.log:2 has the secret urlPassword/);
+});
+
 test("secrets: servers and fixtures use those that are looked for; no test has one of its own", () => {
   const env: NodeJS.ProcessEnv = {};
   setS3Credentials(env);
@@ -126,13 +135,21 @@ test("secrets: servers and fixtures use those that are looked for; no test has o
     assert.deepEqual(findSecrets(`\n${value}`), [{ name, line: 2, text: `[secret ${name}]` }]);
     assert.equal(withoutSecrets(value), `[secret ${name}]`);
   }
-  const literal =
-    /(secretAccessKey|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|PGPASSWORD|\bpassword)"?\s*[:=]\s*(["'`])(?!\$\{)[^"'`]{6,}\2/;
+  const literals = [
+    /(secretAccessKey|AWS_SECRET_ACCESS_KEY|AWS_SESSION_TOKEN|PGPASSWORD|\bpassword)"?\s*[:=]\s*(["'`])(?!\$\{)[^"'`]{6,}\2/,
+    // In a URL: a password, or what a parameter gives.
+    /:\/\/[^\s"'`/@:]+:(?!\$\{)[^\s"'`/@]+@/,
+    /\b(secret_access_key|X-Amz-Signature|password)=(?!\$\{)[^\s"'`&]{6,}/,
+    // Spelled so that nothing else has it.
+    /["'`/][^\s"'`]*(?<!pa)ssw[o0]rd/i,
+  ];
   const own = listSourceFiles()
     .filter((path) => path.startsWith("test/") && path !== "test/secrets.ts")
     .flatMap((path) => {
       const lines = readProjectFile(path).split("\n");
-      return lines.flatMap((line, at) => (literal.test(line) ? [`${path}:${at + 1}`] : []));
+      return lines.flatMap((line, at) =>
+        literals.some((each) => each.test(line)) ? [`${path}:${at + 1}`] : [],
+      );
     });
   assert.deepEqual(own, []);
 });

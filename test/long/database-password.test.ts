@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import { eventually, execute, LESSON, type Outcome, SAMPLE, withPlace } from "../daemon/harness.ts";
 import { GUEST, PASSWORD, PostgresServer } from "../remote/postgres-server.ts";
 import { S3Fixture } from "../remote/s3-fixture.ts";
+import { SECRETS } from "../secrets.ts";
 
 const s3 = new S3Fixture();
 let postgres: PostgresServer;
@@ -18,7 +19,7 @@ before(async () => {
 });
 after(() => postgres.remove());
 
-const WRONG = "wr0ng/p%ssword";
+const WRONG = SECRETS.wrongDatabasePassword;
 const NEEDLES = [PASSWORD, WRONG].flatMap((each) => [each, encodeURIComponent(each)]);
 
 test("DATABASE_URL with a password and PFS_REMOTE: two machines share a book, and the password is nowhere", async () => {

@@ -10,6 +10,7 @@ import { nameOfLocation, parseBlobsUrl } from "../../lib/remote/blobs-location.t
 import { openRemoteBlobs } from "../../lib/remote/open-remote-blobs.ts";
 import { RemoteCounters } from "../../lib/remote/with-metrics.ts";
 import { PfsError } from "../../schema/errors.ts";
+import { refuseSecrets, SECRETS } from "../secrets.ts";
 import { sourceOf } from "./sources.ts";
 
 test("URLs of S3 name a bucket, what comes before its keys, a server and a region", () => {
@@ -77,21 +78,21 @@ test("USAGE: a URL that means nothing is refused in one sentence", () => {
 });
 
 test("USAGE: a URL that holds a secret is refused, and the secret is not repeated", () => {
+  const { awsKeyId, urlPassword } = SECRETS;
   for (const url of [
-    "s3://AKIA1234:hunter22@my-bucket?region=auto",
-    "s3://my-bucket?region=auto&secret_access_key=hunter22",
-    "s3://my-bucket?region=auto&X-Amz-Signature=hunter22",
-    "s3://my-bucket?endpoint=https://AKIA1234:hunter22@example.org",
+    `s3://${awsKeyId}:${urlPassword}@my-bucket?region=auto`,
+    `s3://my-bucket?region=auto&secret_access_key=${urlPassword}`,
+    `s3://my-bucket?region=auto&X-Amz-Signature=${urlPassword}`,
+    `s3://my-bucket?endpoint=https://${awsKeyId}:${urlPassword}@example.org`,
   ]) {
     assert.throws(
       () => parseBlobsUrl(url),
       (error) => {
         assert.ok(error instanceof PfsError);
         assert.match(`${error.message} ${error.hint}`, /must not hold credentials.*AWS_PROFILE/);
-        assert.doesNotMatch(`${error.message} ${error.hint}`, /hunter22|AKIA1234/);
+        refuseSecrets("the refusal", `${error.message} ${error.hint}`);
         return true;
       },
-      url,
     );
   }
 });

@@ -91,6 +91,8 @@ test("s3: UNAVAILABLE: a bucket that is not there is no bucket without blobs", a
 test("s3: no secret and no signature is in an error, however deep one looks", async () => {
   const secret = process.env.AWS_SECRET_ACCESS_KEY ?? "";
   assert.notEqual(secret, "");
+  const keyId = process.env.AWS_ACCESS_KEY_ID ?? "";
+  assert.ok(keyId.length > 16);
   process.env.AWS_SECRET_ACCESS_KEY = SECRETS.wrongS3Key;
   try {
     await s3.withBlobs(async (blobs) => {
@@ -105,7 +107,7 @@ test("s3: no secret and no signature is in an error, however deep one looks", as
         const shown = inspect(outcome.reason, { depth: 20, showHidden: true });
         assert.doesNotMatch(
           shown,
-          new RegExp(`${SECRETS.wrongS3Key.slice(0, 16)}|Signature=|Authorization|${"5a".repeat(8)}`, "i"),
+          new RegExp(`${SECRETS.wrongS3Key.slice(0, 16)}|Signature=|Authorization|${keyId}`, "i"),
         );
       }
     });
