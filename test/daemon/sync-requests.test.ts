@@ -1,7 +1,7 @@
 // What sync asks of PostgreSQL and S3, counted on the wire: how often, not how fast. Must never trust a counter of pfs.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ import { HttpFaultProxy } from "../remote/http-fault-proxy.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { type S3Server, setS3Credentials, startS3Server } from "../remote/s3-server.ts";
 import { TcpProxy } from "../remote/tcp-proxy.ts";
-import { LESSON, type Place, SAMPLE, withPlace } from "./harness.ts";
+import { eventually, LESSON, type Place, SAMPLE, withPlace } from "./harness.ts";
 
 let postgres: PostgresServer;
 let s3: S3Server;
@@ -121,5 +121,58 @@ test("sync: the first read of a lesson of a clone is one request to S3, the next
         },
         { env: { ...env, PFS_AGENT_ID: "bob" } },
       );
+    },
+  ));
+
+test("sync: what the remote has is never sent again: not when it is renamed, nor its directory, nor with another mode, nor saved as it is, nor as it was", () =>
+  sharing(
+    (top) => {
+      const folder = join(top, "book/static/img");
+      mkdirSync(folder, { recursive: true });
+      for (const [name, bytes] of Object.entries({ small: 1000, medium: 2_000_000, large: 20_000_000 }))
+        writeFileSync(join(folder, `${name}.png`), Buffer.alloc(bytes, name));
+      const chapter = join(top, "book/content/01-Part/01-Chapter");
+      mkdirSync(chapter, { recursive: true });
+      for (const name of ["01-one", "02-two"]) writeFileSync(join(chapter, `${name}.md`), `# ${name}\n`);
+      return join(top, "book");
+    },
+    async (a) => {
+      await a.pfs("push", "my-book");
+      await a.pfs("mount", "my-book", a.dir);
+      const img = join(a.dir, "static/img");
+      const [small, medium, large] = ["small", "medium", "large"].map((name) => join(img, `${name}.png`)) as [
+        string,
+        string,
+        string,
+      ];
+      const original = readFileSync(medium);
+      /** What S3 is asked until the change is shared and published: "COPY" is a PUT without a body. */
+      const asked = async (change: () => void): Promise<string[]> => {
+        const from = blobs.requests.length;
+        change();
+        await a.pfs("push", "my-book");
+        await eventually("nothing waits", async () => {
+          const { sync } = (await a.status()) as unknown as { sync: { pending: number }[] };
+          return sync[0]?.pending === 0;
+        });
+        return blobs.requests
+          .slice(from)
+          .map(({ method, url, receivedBytes }) =>
+            method === "PUT" && url.includes("CopyObject") && receivedBytes === 0 ? "COPY" : method,
+          )
+          .sort();
+      };
+      const changed = Buffer.from(original).fill("changed", 0, 1000);
+      assert.deepEqual(await asked(() => writeFileSync(medium, changed)), ["COPY", "HEAD", "PUT"]);
+      assert.deepEqual(await asked(() => writeFileSync(medium, original)), ["COPY"], "as it was");
+      // A row of the log, for its time or mode: its copy is made anew, as that of every row.
+      assert.deepEqual(await asked(() => writeFileSync(medium, original)), ["COPY"], "as it is");
+      assert.deepEqual(await asked(() => chmodSync(medium, 0o755)), ["COPY"], "its mode");
+      for (const path of [small, medium, large])
+        assert.deepEqual(await asked(() => renameSync(path, `${path}.png`)), ["COPY", "POST"], path);
+      const part = join(a.dir, "content/01-Part");
+      const moved = await asked(() => renameSync(join(part, "01-Chapter"), join(part, "02-Chapter")));
+      assert.deepEqual(moved, ["COPY", "COPY", "POST"]);
+      assert.deepEqual(await asked(() => writeFileSync(join(img, "copy.png"), original)), ["COPY"]);
     },
   ));
