@@ -78,8 +78,11 @@ export class ThreadMounts {
           past === undefined ? library.manifest(bookId) : new PastManifest(library.store, bookId, past.seq),
         log: library.log,
         logPages: library.logPages,
+        shownLayers: input.isForGuest
+          ? [BASE, ...(input.userId === undefined ? [] : [input.userId])]
+          : undefined,
         signer: library.signer,
-        process: () => this.#processOf(bookId),
+        process: () => this.#processOf(input),
         mount: () => mountOf(input),
       },
       owner: { uid, gid },
@@ -158,8 +161,11 @@ export class ThreadMounts {
     return new PastTree({ store, blobs, book: books.get(bookId), files, seq: position.seq });
   }
 
-  #processOf(bookId: BookId): object {
-    const mounts = [...this.#served.values()].filter(({ input }) => input.bookId === bookId);
+  /** As a mount shows it; that for another Unix user names that one's mounts only (R5). */
+  #processOf({ bookId, isForGuest, uid }: ServeInput): object {
+    const mounts = [...this.#served.values()].filter(
+      ({ input }) => input.bookId === bookId && (!isForGuest || (input.isForGuest && input.uid === uid)),
+    );
     return {
       mounts: mounts.map(({ input }) => mountOf(input)),
       store: this.#options.library.store.directory,

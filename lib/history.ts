@@ -23,6 +23,8 @@ export interface LogQuery {
   /** With `path` and `bookId`: goes on at the path that the file was moved from. */
   readonly followRenames?: boolean;
   readonly userId?: UserId;
+  /** Of one of these layers. */
+  readonly layers?: readonly UserId[];
   readonly agent?: string;
   readonly operation?: LogOperation;
   readonly status?: LogStatus;
@@ -198,6 +200,7 @@ export function logConditions(
     [`${path} >= ?`, prefix],
     [`${path} < ?`, prefix === undefined ? undefined : `${prefix}\u{10ffff}`],
     ["user_id = ?", query.userId],
+    ["user_id IN (SELECT value FROM json_each(?))", query.layers && JSON.stringify(query.layers)],
     ["agent_id = ?", query.agent],
     ["operation = ?", query.operation],
     ["status = ?", query.status],

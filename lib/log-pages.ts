@@ -3,7 +3,7 @@
  * for again. Must never look at many rows that it does not give out, but for other books' in one store.
  */
 import type { Statement } from "better-sqlite3";
-import type { BookId } from "../schema/ids.ts";
+import type { BookId, UserId } from "../schema/ids.ts";
 import type { LogRow } from "../schema/log-row.ts";
 import { lastRowUntil } from "./past/position.ts";
 import { MovedRows } from "./retention/moved-rows.ts";
@@ -37,6 +37,7 @@ export class LogPages {
   readonly #path: Statement<unknown[], LogRow>;
   readonly #row: Statement<unknown[], LogRow>;
   readonly #latest: Statement<unknown[], string>;
+  readonly #latestInLayer: Statement<unknown[], string>;
   readonly #below: Statement<unknown[], 1>;
 
   constructor(store: Store) {
@@ -55,6 +56,12 @@ export class LogPages {
     this.#latest = database
       .prepare<unknown[], string>(
         `SELECT timestamp FROM audit_log INDEXED BY audit_log_path WHERE book_id = ? AND path = ?
+         ORDER BY seq DESC LIMIT 1`,
+      )
+      .pluck();
+    this.#latestInLayer = database
+      .prepare<unknown[], string>(
+        `SELECT timestamp FROM audit_log INDEXED BY audit_log_path WHERE book_id = ? AND path = ? AND user_id = ?
          ORDER BY seq DESC LIMIT 1`,
       )
       .pluck();
@@ -103,10 +110,12 @@ export class LogPages {
     return (this.#row.get(seq) ?? this.#moved.row(seq)) as LogRow;
   }
 
-  /** When something was last said of a path, ISO 8601; undefined when nothing ever was. */
-  latestOf(bookId: BookId, path: string): string | undefined {
+  /** When something was last said of a path, in any layer or in one of these, ISO 8601; undefined when nothing ever was. */
+  latestOf(bookId: BookId, path: string, layers?: readonly UserId[]): string | undefined {
     this.#store.read();
-    return this.#latest.get(bookId, path);
+    if (layers === undefined) return this.#latest.get(bookId, path);
+    const times = layers.map((layer) => this.#latestInLayer.get(bookId, path, layer) ?? "");
+    return times.sort().at(-1) || undefined;
   }
 
   /** Position of the last row before a time (milliseconds since 1970), whatever book it is of; 0 when there is none. */

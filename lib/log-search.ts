@@ -12,7 +12,10 @@ import { rowMatcher } from "./row-matcher.ts";
 
 /** What rows are looked for, after one position and up to another. Can be sent to another thread. */
 export interface LogSearch {
-  readonly query: Pick<LogQuery, "bookId" | "path" | "glob" | "userId" | "agent" | "operation" | "status">;
+  readonly query: Pick<
+    LogQuery,
+    "bookId" | "path" | "glob" | "userId" | "layers" | "agent" | "operation" | "status"
+  >;
   readonly afterSeq: number;
   readonly untilSeq: number;
   /** Somebody waits for the first of them: a few at once rather than many later. */

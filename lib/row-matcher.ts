@@ -5,7 +5,7 @@ import type { LogQuery } from "./history.ts";
 
 /** Renames and the limit are left out. @throws PfsError USAGE for a malformed pattern */
 export function rowMatcher(query: LogQuery): (row: LogRow) => boolean {
-  const { bookId, path, userId, agent, operation, status, afterSeq, beforeSeq, since, until } = query;
+  const { bookId, path, userId, layers, agent, operation, status, afterSeq, beforeSeq, since, until } = query;
   const below = query.below === undefined || query.below === "" ? undefined : `${query.below}/`;
   const glob = query.glob === undefined ? undefined : new PathGlob(query.glob);
   return (row) =>
@@ -14,6 +14,7 @@ export function rowMatcher(query: LogQuery): (row: LogRow) => boolean {
     (below === undefined || row.path.startsWith(below)) &&
     (glob === undefined || glob.matches(row.path)) &&
     (userId === undefined || row.user_id === userId) &&
+    (layers === undefined || layers.some((layer) => layer === row.user_id)) &&
     (agent === undefined || row.agent_id === agent) &&
     (operation === undefined || row.operation === operation) &&
     (status === undefined || row.status === status) &&

@@ -1,13 +1,13 @@
 /** Owns `.pfs/audit/`: what can be asked of the log. */
-import { fromIso } from "../../lib/time.ts";
 import { auditPaths } from "./audit-paths.ts";
 import { auditAgents, auditOperations, auditQueries } from "./audit-queries.ts";
 import { auditSince } from "./audit-since.ts";
 import { AuditVerify } from "./audit-verify.ts";
 import type { ControlModule } from "./control-module.ts";
+import type { ControlFile } from "./control-node.ts";
 import { FixedDirectory } from "./fixed-directory.ts";
 import { GeneratedFile, jsonText } from "./generated-file.ts";
-import { LogFile } from "./log-file.ts";
+import { logRows } from "./log-rows.ts";
 
 export const auditDirectory: ControlModule = {
   name: "audit",
@@ -18,22 +18,16 @@ export const auditDirectory: ControlModule = {
     "verify: whether the chain is whole, checked each time.\n" +
     "head: the last row and its hash, signed; `pfs verify --head FILE` shows later that the log extends it",
   make: (source) => {
-    const { log, logPages: pages, signer, worktree } = source;
-    const { bookId, createdAt } = worktree.book;
-    const all = new LogFile({
-      pages,
-      mtime: () => fromIso(log.timestamp === "" ? createdAt : log.timestamp),
-      range: () => ({ bookId, untilSeq: log.seq }),
-    });
+    const { log, signer, shownLayers } = source;
     return new FixedDirectory([
       ["head", new GeneratedFile(() => jsonText(signer.sign({ seq: log.seq, entryHash: log.head })))],
-      ["all.jsonl", all],
+      ["all.jsonl", logRows(source, {}) as ControlFile],
       ["path", auditPaths(source)],
       ["since", auditSince(source)],
       ["agent", auditAgents(source)],
       ["op", auditOperations(source)],
       ["q", auditQueries(source)],
-      ["verify", new AuditVerify(() => log.seq)],
+      ["verify", new AuditVerify(() => log.seq, shownLayers === undefined)],
     ]);
   },
 };

@@ -74,13 +74,13 @@ function answerOne(source: ControlSource, key: string, name: string): ControlFil
 /** @throws PfsError NOT_FOUND */
 function answer(source: ControlSource, text: string): ControlFile {
   const { query, since, until } = parse(text);
-  const { log, logPages, worktree } = source;
+  const { log, logPages, worktree, shownLayers: layers } = source;
   const { bookId } = worktree.book;
   return new AnswerFile(source, (): LogSearch => {
     const nowMs = Date.now();
     const [sinceMs, untilMs] = [since?.(nowMs), until?.(nowMs)];
     return {
-      query: { ...query, bookId },
+      query: { ...query, bookId, ...(layers === undefined ? {} : { layers }) },
       afterSeq: sinceMs === undefined ? 0 : logPages.lastBefore(Math.max(0, sinceMs)),
       untilSeq: untilMs === undefined ? log.seq : logPages.lastBefore(Math.max(0, untilMs)),
     };

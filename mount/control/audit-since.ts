@@ -1,12 +1,11 @@
 /** Owns `.pfs/audit/since/`: `<time>.jsonl` with the rows of the log from that time on. */
-import { fromIso } from "../../lib/time.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { quote } from "../../schema/ids.ts";
 import { parseTime } from "../../schema/reference.ts";
 import { AskedDirectory } from "./asked-directory.ts";
 import type { ControlDirectory } from "./control-node.ts";
 import type { ControlSource } from "./control-source.ts";
-import { LogFile } from "./log-file.ts";
+import { logRows } from "./log-rows.ts";
 
 const ENDING = ".jsonl";
 
@@ -14,8 +13,6 @@ export function auditSince(source: ControlSource): ControlDirectory {
   return new AskedDirectory((name) => {
     // What programs look for everywhere is no question.
     if (name.startsWith(".")) return undefined;
-    const { worktree, log, logPages: pages } = source;
-    const { bookId, createdAt } = worktree.book;
     const isAsked = name.endsWith(ENDING);
     const text = isAsked ? name.slice(0, -ENDING.length) : name;
     const timeMs = parseTime(text)?.(Date.now());
@@ -25,11 +22,6 @@ export function auditSince(source: ControlSource): ControlDirectory {
         hint: `Ask for an ISO time or an age, such as 2025-11-25T21:46:00Z${ENDING} or 2h${ENDING}.`,
       });
     }
-    return new LogFile({
-      pages,
-      afterSeq: pages.lastBefore(Math.max(0, timeMs)),
-      mtime: () => fromIso(log.timestamp === "" ? createdAt : log.timestamp),
-      range: () => ({ bookId, untilSeq: log.seq }),
-    });
+    return logRows(source, { afterSeq: source.logPages.lastBefore(Math.max(0, timeMs)) });
   });
 }

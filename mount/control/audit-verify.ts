@@ -18,10 +18,15 @@ export class AuditVerify implements ControlFile {
   #checked: LogCheck | undefined;
   readonly #madeAt = now();
   readonly #seq: () => number;
+  readonly #showsFindings: boolean;
 
-  /** @param seq position of the log as it is now */
-  constructor(seq: () => number) {
+  /**
+   * @param seq position of the log as it is now
+   * @param showsFindings or only whether there are any: they may name what is another user's (R5)
+   */
+  constructor(seq: () => number, showsFindings: boolean) {
     this.#seq = seq;
+    this.#showsFindings = showsFindings;
   }
 
   look(): ControlLook {
@@ -49,7 +54,7 @@ export class AuditVerify implements ControlFile {
   }
 
   #snapshotOf(check: LogCheck): UncachedSnapshot {
-    const bytes = Buffer.from(jsonText(check));
+    const bytes = Buffer.from(jsonText(this.#showsFindings ? check : { ...check, findings: [] }));
     this.#latestSeq = check.rows;
     if (this.#latest?.bytes.equals(bytes) !== true) this.#latest = new UncachedSnapshot(bytes, now());
     return this.#latest as UncachedSnapshot;

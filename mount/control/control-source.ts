@@ -27,6 +27,8 @@ export interface ControlSource {
   readonly manifest: ManifestView;
   readonly log: Log;
   readonly logPages: LogPages;
+  /** Of the log the rows of these layers alone are shown: on a mount for another Unix user (R5). Undefined: of all. */
+  readonly shownLayers: readonly UserId[] | undefined;
   readonly signer: HeadSigner;
   /** What only the process knows for `status.json`: its mounts, its store. */
   process(): object;

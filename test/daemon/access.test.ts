@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { eventually, execute, LESSON, type Outcome, PFSD, type Place, SAMPLE, withPlace } from "./harness.ts";
 import { NOBODY, type OrdinaryUser, withOrdinaryUser } from "./ordinary-user.ts";
@@ -107,6 +107,58 @@ async function withMachine(use: (machine: Machine) => Promise<void>): Promise<vo
   });
 }
 
+const ALICES = join(dirname(LESSON), "77-only-of-alice.md");
+
+interface Pair {
+  readonly place: Place;
+  readonly nobody: OrdinaryUser;
+  readonly second: OrdinaryUser;
+  /** Their mounts. */
+  readonly alice: string;
+  readonly bob: string;
+}
+
+/** R5: what Alice has in her overlay is nowhere in Bob's `.pfs/`: no path, hash or agent of it, whatever is asked for. */
+async function showsNoRowsOfOthers({ place, nobody, second, alice, bob }: Pair): Promise<void> {
+  assert.equal((await nobody.run("sh", "-c", `echo hers > ${alice}/${ALICES}`)).stderr, "");
+  const rows = (await place.pfs("log", "my-book", "--json")).trim().split("\n");
+  const hers = rows.map((line) => JSON.parse(line)).filter(({ user_id }) => user_id === "alice");
+  const words = [...new Set(hers.flatMap(({ new_hash }) => new_hash ?? [])), "alice"];
+  assert.equal(words.length, 4, "her lesson's two, and her file's");
+  const asked = [
+    "all.jsonl",
+    "since/1h.jsonl",
+    "op/create.jsonl",
+    "op/update.jsonl",
+    "agent/alice.jsonl",
+    "agent/bob.jsonl",
+    "q/user=alice.jsonl",
+    "q/user=bob.jsonl",
+    "q/status=ok.jsonl",
+    "q/path=content/**.jsonl",
+    `q/path=${ALICES}.jsonl`,
+    `path/${LESSON}.jsonl`,
+  ];
+  const read = (user: OrdinaryUser, dir: string): Promise<Outcome> =>
+    user.run("sh", "-c", `cd ${dir}/.pfs/audit && cat '${asked.join("' '")}'`);
+  const [ofBob, ofAlice] = [await read(second, bob), await read(nobody, alice)];
+  assert.deepEqual([ofBob.stderr, ofAlice.stderr], ["", ""]);
+  for (const word of words) {
+    assert.ok(!ofBob.stdout.includes(word), word);
+    assert.ok(ofAlice.stdout.includes(word), word);
+  }
+  assert.match(ofBob.stdout, /"user_id":"bob"/);
+  assert.match(ofBob.stdout, /"user_id":"__base__"/);
+  assert.doesNotMatch(ofAlice.stdout, /"bob"/);
+  const pattern = words.join("|");
+  const found = await second.run("grep", "-rlE", pattern, `${bob}/.pfs`);
+  assert.deepEqual(found, { code: 1, stdout: "", stderr: "" });
+  const path = await second.run("cat", `${bob}/.pfs/audit/path/${ALICES}.jsonl`);
+  assert.match(path.stderr, /No such file/);
+  const own = await nobody.run("cat", `${alice}/.pfs/audit/path/${ALICES}.jsonl`);
+  assert.match(own.stdout, /"operation":"create"/);
+}
+
 test("R5: two Unix users mount as whom the configuration says; neither gets at the other's, by no name, link or control file", () =>
   withMachine(async ({ place, nobody, socket, directory, mount, asRoot }) => {
     const second = nobody.as(SECOND);
@@ -151,6 +203,8 @@ test("R5: two Unix users mount as whom the configuration says; neither gets at t
     // A link leads to what its reader may see anyhow.
     const link = `ln -s ${alice}/${LESSON} ${bob}/x~ && cat ${bob}/x~`;
     assert.match((await second.run("sh", "-c", link)).stderr, /^cat: .*Permission denied/);
+
+    await showsNoRowsOfOthers({ place, nobody, second, alice, bob });
 
     const rows = (await place.pfs("log", "my-book", LESSON, "--json")).trim().split("\n");
     const changes = rows

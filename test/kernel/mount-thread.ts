@@ -78,6 +78,7 @@ function serve(fd: number, mode: Pick<MountMode, "readOnly" | "check">): void {
       manifest: library.manifest(bookId),
       log: library.log,
       logPages: library.logPages,
+      shownLayers: undefined,
       signer: library.signer,
       process: () => ({}),
       mount: () => ({ read_only: mode.readOnly }),

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { oldestFirst, readLog } from "../../lib/history.ts";
 import { isQuick, type LogSearch, searchLog, searchPiece } from "../../lib/log-search.ts";
 import { roughGlob } from "../../lib/path-glob-function.ts";
-import { parseAgentName, parseUserId } from "../../schema/ids.ts";
+import { BASE, parseAgentName, parseUserId } from "../../schema/ids.ts";
 import type { LogRow } from "../../schema/log-row.ts";
 import { PathGlob } from "../../schema/path-glob.ts";
 import "../property-seed.ts";
@@ -73,6 +73,10 @@ test("searches forward through the log find what a reading of all rows finds, in
       [{ glob: "d/*.md" }, (row) => row.path.startsWith("d/")],
       [{ glob: "**/1*" }, (row) => /\/1[^/]*$/.test(row.path)],
       [{ userId: parseUserId("ulla") }, () => false],
+      [{ layers: [parseUserId("ulla"), BASE] }, () => true],
+      [{ layers: [parseUserId("ulla")] }, () => false],
+      [{ layers: [BASE], path: "e/f/1.txt" }, (row) => row.path === "e/f/1.txt"],
+      [{ layers: [parseUserId("ulla")], glob: "d/*.md" }, () => false],
       [{ status: "refused" }, () => false],
     ];
     for (const [query, fits] of queries) {

@@ -17,7 +17,7 @@ import { openSegment, sealSegment } from "../../lib/retention/segment.ts";
 import { SharedRows } from "../../lib/shared-rows.ts";
 import { moveBook } from "../../lib/sync/move-book.ts";
 import { PfsError } from "../../schema/errors.ts";
-import { BASE, type BlobHash, parseBookId, type Seq } from "../../schema/ids.ts";
+import { BASE, type BlobHash, parseBookId, parseUserId, type Seq } from "../../schema/ids.ts";
 import type { LogRow } from "../../schema/log-row.ts";
 import { parseProfile } from "../../schema/profiles.ts";
 import { BOOK, type BookFixture } from "./book-fixture.ts";
@@ -59,6 +59,8 @@ const SEARCHES: LogSearch["query"][] = [
   { bookId: BOOK, path: "a.md" },
   { bookId: BOOK, glob: "part/**" },
   { bookId: BOOK, agent: "bob" },
+  { bookId: BOOK, layers: [BASE] },
+  { bookId: BOOK, layers: [parseUserId("ulla")] },
   { bookId: BOOK, operation: "update" },
   { bookId: BOOK, status: "refused" },
 ];

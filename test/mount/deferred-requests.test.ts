@@ -8,7 +8,7 @@ import { ERRAND_MIN_BYTES } from "../../lib/errands.ts";
 import { fingerprintOf } from "../../lib/fingerprint.ts";
 import { searchPiece } from "../../lib/log-search.ts";
 import { Errno } from "../../schema/errors.ts";
-import type { BlobHash } from "../../schema/ids.ts";
+import { type BlobHash, parseUserId } from "../../schema/ids.ts";
 import { type Ask, O_RDWR, type OpenAnswer, ROOT, readAnswer } from "./kernel-client.ts";
 import { type TestBook, type TestMount, withTestBook } from "./test-book.ts";
 
@@ -222,6 +222,25 @@ test("reading the answer to a question to a long log waits until it is found els
       "as the log was when it was opened",
     );
     assert.deepEqual([book.errands, book.faults], [[], []]);
+  });
+});
+
+test("R5: where the rows of some layers alone are shown, a long log is looked through elsewhere", () => {
+  withTestBook((book) => {
+    const mount = book.mount({ shownLayers: [parseUserId("ulla")] });
+    openAnswerFile(book, mount);
+    const audit = mount.lookup(mount.lookup(ROOT, ".pfs"), "audit");
+    for (const [directory, name] of [
+      [audit, "all.jsonl"],
+      [mount.lookup(audit, "since"), "1h.jsonl"],
+    ] as const) {
+      const file = mount.lookup(directory, name);
+      assert.equal(askRead(mount, { nodeid: file.nodeid, fh: mount.open(file).fh }), false, name);
+      const unique = mount.lastUnique;
+      searchNow(book);
+      assert.equal(readAnswer(mount.lateAnswers.shift()?.buffer as Buffer, unique).body.length, 0);
+    }
+    assert.equal(mount.lookup(mount.lookup(audit, "path"), "many.jsonl").errno, Errno.ENOENT);
   });
 });
 

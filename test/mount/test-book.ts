@@ -6,6 +6,7 @@ import type { Errand } from "../../lib/errands.ts";
 import { Library } from "../../lib/library.ts";
 import { PastTrees } from "../../lib/past/past-trees.ts";
 import type { Worktree } from "../../lib/worktree/worktree.ts";
+import type { ControlSource } from "../../mount/control/control-source.ts";
 import { Deliveries } from "../../mount/deliveries.ts";
 import { ErrandDesk } from "../../mount/errand-desk.ts";
 import type { Answer, Notification } from "../../mount/kernel-link.ts";
@@ -45,7 +46,9 @@ export interface TestBook {
   /** Lets every kernel have been told what it was to be told. */
   deliverAll(): void;
   /** Another mount of the book; INIT is done. */
-  mount(options?: Partial<MountMode> & { readonly agent?: string }): TestMount;
+  mount(
+    options?: Partial<MountMode> & Pick<Partial<ControlSource>, "shownLayers"> & { readonly agent?: string },
+  ): TestMount;
 }
 
 /** Runs `use` with an empty book that takes any names. */
@@ -83,7 +86,7 @@ function testBook(library: Library, worktree: Worktree): TestBook {
       for (const { notifications } of mounts)
         for (const { ticket } of notifications.splice(0)) deliveries.delivered(ticket);
     },
-    mount({ agent = "test-agent", ...mode } = {}) {
+    mount({ agent = "test-agent", shownLayers, ...mode } = {}) {
       const [notifications, lateAnswers] = [[] as Notification[], [] as Answer[]];
       const session = new Session({
         ...DEFAULT_MODE,
@@ -100,6 +103,7 @@ function testBook(library: Library, worktree: Worktree): TestBook {
           manifest: library.manifest(worktree.book.bookId),
           log: library.log,
           logPages: library.logPages,
+          shownLayers,
           signer: library.signer,
           process: () => ({}),
           mount: () => ({ agent }),
