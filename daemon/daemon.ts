@@ -37,6 +37,7 @@ import { RetentionKeeper } from "./retention-keeper.ts";
 import type { StoreOwner } from "./store-owner.ts";
 import { openSocketAddress } from "./store-socket.ts";
 import { Syncer } from "./syncer.ts";
+import { transportWarning } from "./transport-warning.ts";
 import { WatcherTouch } from "./watcher-touch.ts";
 
 export interface DaemonOptions {
@@ -273,6 +274,8 @@ export class Daemon {
     if (request.sync === "strict" && !request.readOnly) this.syncer.book(request.bookId);
     const description = await this.mounts.mount(request);
     this.#reporter.mounted(description);
+    const warning = transportWarning(request);
+    if (warning !== undefined) this.#reporter.lacks(`${description.directory}: ${warning}`);
     return description;
   }
 

@@ -14,6 +14,7 @@ export function makeLogReporter(stream: DestinationStream = standardError()): Re
     wantsChanges: log.isLevelEnabled("debug"),
     started: (store) => log.info({ store, version: packageVersion() }, "started"),
     mounted: (mount) => log.info({ ...mount }, "mounted"),
+    lacks: (message) => log.warn({ operation: "mount" }, message),
     unmounted: (mount) => log.info({ ...mount }, "unmounted"),
     imported: ({ book, created, updated, unchanged }, directory) =>
       log.info({ book, directory, created, updated, unchanged }, "imported"),

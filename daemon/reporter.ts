@@ -10,6 +10,8 @@ export interface Reporter {
   readonly wantsChanges: boolean;
   started(storeDirectory: string): void;
   mounted(mount: MountDescription): void;
+  /** A mount does not give all that is promised. `message` names it, and is whole sentences. */
+  lacks(message: string): void;
   unmounted(mount: MountDescription): void;
   imported(summary: ImportSummary, directory: string): void;
   /** A committed row of the log; those of an import are not told one by one. */

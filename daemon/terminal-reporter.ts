@@ -31,6 +31,7 @@ export function makeTerminalReporter(output: Output): Reporter {
       tell(now(), "mounted", `${book} on ${directory} (${options}, agent ${agent})`);
       output.put({ event: "mounted", ...mount });
     },
+    lacks: (message) => tellFault(message),
     unmounted(mount) {
       tell(now(), "unmounted", `${mount.book} from ${mount.directory}`);
       output.put({ event: "unmounted", ...mount });

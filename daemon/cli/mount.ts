@@ -13,14 +13,11 @@ import type { MountDescription } from "../mount-registry.ts";
 import type { OwnMounter } from "../own-mounter.ts";
 import { startInBackground } from "../start-in-background.ts";
 import { makeTerminalReporter } from "../terminal-reporter.ts";
+import { transportWarning } from "../transport-warning.ts";
 import type { ContextOf } from "./command.ts";
 import { type Context, statusOf } from "./context.ts";
 import { localTime } from "./text.ts";
 import { warn } from "./warn.ts";
-
-const NO_IDENTITY =
-  "fuse-native does not say which program saves, nor takes word of changes: nothing is checked by who has read what (check=off), " +
-  "and all that programs ask for is asked anew.";
 
 interface Wanted {
   readonly bookId: BookId;
@@ -96,7 +93,9 @@ async function mountThere(context: Context, wanted: Wanted): Promise<void> {
   try {
     mounter = await mounterFor(wanted.directory, context.storeDirectory);
     await tellMount(context, await askToMount(daemon, { ...wanted, mounter: mounter?.path }));
-    tellTransport(wanted);
+    // The daemon logs it, where whoever mounts does not look.
+    const warning = transportWarning(wanted.options);
+    if (warning !== undefined) warn(warning);
   } catch (error) {
     if (running === undefined) await endUnused(daemon);
     throw error;
@@ -130,10 +129,6 @@ async function tellMount(context: Context, mount: MountDescription): Promise<voi
   );
   if (!isOpen) context.output.say("Only the daemon's Unix user gets in; -o allow_other lets others in, too.");
   context.output.put(mount);
-}
-
-function tellTransport({ options }: Wanted): void {
-  if (options.transport === "fuse-native") warn(NO_IDENTITY);
 }
 
 /** A mount of another Unix user's daemon is closed to us, be we root, unless it lets others in. @throws Node's system error */
@@ -195,9 +190,6 @@ async function mountHere(context: Context, wanted: Wanted): Promise<void> {
   await runDaemon({
     storeDirectory: context.storeDirectory,
     reporter: makeTerminalReporter(context.output),
-    onListening: async (daemon) => {
-      await daemon.mount({ ...options, bookId, directory, agent });
-      tellTransport(wanted);
-    },
+    onListening: async (daemon) => void (await daemon.mount({ ...options, bookId, directory, agent })),
   });
 }

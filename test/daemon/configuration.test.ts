@@ -132,6 +132,31 @@ test("an edited configuration moves only the mounts that it changes; one that is
     await place.pfs("stop");
   }));
 
+test("a mount of the configuration through fuse-native is warned of, in the daemon's log and at a terminal", () =>
+  withConfig(async (place, save) => {
+    const { dir, otherDir, store, start, pfs } = place;
+    const mounts = [
+      { book: "my-book", directory: dir, options: "transport=fuse-native" },
+      { book: "my-book", directory: otherDir },
+    ];
+    save({ books: [{ book: "my-book", schema: "any" }], mounts });
+    const programs: [program: string, args: string[], pattern: RegExp][] = [
+      [PFSD, [], /^\{"level":40,.*"msg":"[^"]*: fuse-native does not say which program saves/],
+      [PFS, ["up"], /^pfs: \/\S+: fuse-native does not say which program saves/],
+    ];
+    for (const [program, args, pattern] of programs) {
+      const daemon = start(program, ...args);
+      await eventually("the store is served", () => existsSync(join(store, "pfsd.sock")));
+      await eventually("both are mounted", async () => (await statusOf(place)).mounts.length === 2);
+      const warnings = () => daemon.stderr.filter((line) => pattern.test(line));
+      await eventually("it is warned", () => warnings().length > 0);
+      assert.ok(warnings()[0]?.includes(dir));
+      await pfs("stop");
+      await daemon.exit;
+      assert.equal(warnings().length, 1, warnings().join("\n"));
+    }
+  }));
+
 test("a mount that cannot be made now is told, and made as soon as it can be", () =>
   withConfig(async (place, save) => {
     const { top, start } = place;
