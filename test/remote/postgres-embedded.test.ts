@@ -67,6 +67,25 @@ it("sixteen machines that come to an empty database at once make one remote", as
   assert.match(identities[0] ?? "", /^[0-9a-f]{32}$/);
 });
 
+it("twenty questions at once are answered on four connections", async (open) => {
+  const proxy = await TcpProxy.make(server.port);
+  try {
+    const log = open(proxy.port);
+    await log.createBook(book);
+    // The tables were made on a connection of their own.
+    await untilTrue(() => proxy.begun - proxy.ended <= 1);
+    let most = 0;
+    proxy.onRequest = () => {
+      most = Math.max(most, proxy.begun - proxy.ended);
+    };
+    const answers = await Promise.all(Array.from({ length: 20 }, () => log.rowsAfter(BOOK, 0, 10)));
+    assert.deepEqual(new Set(answers.map((rows) => rows.length)), new Set([0]));
+    assert.equal(most, 4);
+  } finally {
+    await proxy.close();
+  }
+});
+
 it("what a newer pfs has made, and what is not of pfs, is left as it is", async (open, database) => {
   await server.run(database, "CREATE SCHEMA pfs; CREATE TABLE pfs.book (title text)");
   await assert.rejects(

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CreateMultipartUploadCommand, S3Client, UploadPartCommand } from "@aws-sdk/client-s3";
+import { S3Blobs } from "../../lib/remote/s3-blobs.ts";
 import type { ProxiedRequest } from "./http-fault-proxy.ts";
 import { isUnavailable } from "./remote-failure.ts";
 import { PART_BYTES, S3Fixture } from "./s3-fixture.ts";
@@ -36,6 +37,24 @@ test("s3: what is long is sent in parts, once each, and comes back as it was", a
     assert.ok((await collect(blobs.get(source.hash))).equals(bytes));
     assert.deepEqual(readdirSync(uploadsDirectory), []);
   });
+});
+
+test("s3: from 16 MiB on an object is sent in parts, one byte less at once", async () => {
+  const { location, uploadsDirectory } = s3.makeRemote();
+  const blobs = new S3Blobs({ ...location, uploadsDirectory });
+  try {
+    for (const [sizeBytes, parts] of [
+      [16 * 1024 * 1024 - 1, {}],
+      [16 * 1024 * 1024, { 1: 1 }],
+      [16 * 1024 * 1024 + 1, { 1: 1, 2: 1 }],
+    ] as const) {
+      const from = s3.proxy.requests.length;
+      assert.equal(await blobs.put(sourceOf(bytesOf(sizeBytes), 1024 * 1024)), "stored");
+      assert.deepEqual(countParts(from), parts, `${sizeBytes} bytes`);
+    }
+  } finally {
+    await blobs.close();
+  }
 });
 
 test("s3: an upload that was cut off goes on in another process, and sends no part twice", async () => {
