@@ -66,7 +66,7 @@ async function sharing(
   );
 }
 
-test("sync: a first push takes at most 10 round trips to PostgreSQL per 100 files, each blob and each copy is one request to S3, and a sync that finds nothing to do 3 and none", () =>
+test("sync: a first push takes at most 10 round trips to PostgreSQL per 100 files, each blob and each copy is one request to S3, and a sync that finds nothing to do 3, beside its connection's, and none", () =>
   sharing(
     (top) => {
       const folder = join(top, "book/content/01-Part/01-Chapter");
