@@ -16,9 +16,9 @@ import { absentBytes, isOnRemote, unfetched } from "./absent-bytes.ts";
 import type { BlobFetcher } from "./blob-fetcher.ts";
 import { type Book, type BookRow, toBook } from "./book.ts";
 import { type Conflict, countConflicts, listConflicts } from "./conflict-table.ts";
+import { asDamage, databaseFile, foreign, holdsStore, noStore } from "./database-file.ts";
 import { allocatePageAligned } from "./libc.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
-import { damaged, refuseDamaged } from "./store.ts";
 import { fromQuotient, type Time } from "./time.ts";
 import { asUnwritable } from "./unwritable.ts";
 
@@ -82,9 +82,8 @@ export class StoreReader {
    * @throws PfsError NOT_FOUND, STORE_DAMAGED, UNSUPPORTED_VERSION, READ_ONLY
    */
   static open(directory: string): StoreReader {
-    const file = databaseFile(directory);
-    refuseDamaged(file);
-    return StoreReader.#connect(directory, file);
+    if (!holdsStore(directory)) throw noStore(directory);
+    return StoreReader.#connect(directory);
   }
 
   /**
@@ -93,10 +92,12 @@ export class StoreReader {
    * @throws as {@link open}
    */
   static openBeside(directory: string): StoreReader {
-    return StoreReader.#connect(directory, databaseFile(directory));
+    return StoreReader.#connect(directory);
   }
 
-  static #connect(directory: string, file: string): StoreReader {
+  static #connect(directory: string): StoreReader {
+    const file = databaseFile(directory);
+    if (!existsSync(file)) throw noStore(directory);
     let database: Sqlite.Database | undefined;
     try {
       database = new Sqlite(file, { readonly: true, fileMustExist: true });
@@ -298,11 +299,7 @@ function toFile({ mtimeS, mtimeN, ...row }: FileRow): BookFile {
 }
 
 function checkVersion(database: Sqlite.Database, file: string): void {
-  if (database.pragma("application_id", { simple: true }) !== APPLICATION_ID) {
-    throw new PfsError("STORE_DAMAGED", `${file} is a SQLite database, but not a store of pfs.`, {
-      hint: "Name another store with --store. The file was left as it is.",
-    });
-  }
+  if (database.pragma("application_id", { simple: true }) !== APPLICATION_ID) throw foreign(file);
   const version = database.pragma("user_version", { simple: true }) as number;
   if (version > newestVersion()) throw tooNew(file, version);
   if (version < newestVersion()) {
@@ -312,25 +309,9 @@ function checkVersion(database: Sqlite.Database, file: string): void {
   }
 }
 
-function asDamage(error: unknown, file: string): unknown {
-  const code = (error as { code?: unknown }).code;
-  const isDamage =
-    code === "SQLITE_NOTADB" || (typeof code === "string" && code.startsWith("SQLITE_CORRUPT"));
-  return isDamage ? damaged(file, (error as Error).message, error) : error;
-}
-
 function corrupt(blobHash: BlobHash, path: string, what: string): PfsError {
   return new PfsError("CORRUPT", `${path} cannot be read: ${what} (${blobHash}).`, {
     path,
     hint: "Run `pfs verify` for all that is damaged, and restore the store from a backup.",
-  });
-}
-
-/** @throws PfsError NOT_FOUND */
-function databaseFile(directory: string): string {
-  const file = join(directory, "pfs.db");
-  if (existsSync(file)) return file;
-  throw new PfsError("NOT_FOUND", `There is no store in ${directory}.`, {
-    hint: "Make a book with `pfs init BOOK`, or name another store with --store.",
   });
 }

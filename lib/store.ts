@@ -2,28 +2,17 @@
  * Owns a store: its directory, its SQLite connection and the transactions on it. One process owns it and one thread in
  * that process writes it (D1). Must never know what the tables mean.
  */
-import {
-  closeSync,
-  existsSync,
-  fdatasyncSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statSync,
-} from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, fstatSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
-import { PfsError } from "../schema/errors.ts";
 import { runCheckpoint, WAL_LIMIT_BYTES } from "./checkpoint.ts";
+import { asDamage, databaseFile, holdsStore, noStore } from "./database-file.ts";
 import { DiskSpace } from "./disk-space.ts";
 import { LockFile } from "./lock-file.ts";
 import { makeDirectories } from "./make-directories.ts";
-import { APPLICATION_ID, migrate, newestVersion, tooNew } from "./migrations.ts";
+import { migrate } from "./migrations.ts";
 import { passStep } from "./step.ts";
 import { asUnwritable } from "./unwritable.ts";
-
-const SQLITE_MAGIC = "SQLite format 3\0";
 
 export interface StoreOptions {
   /** Make the directory and an empty store when there is none. Default true. */
@@ -86,12 +75,9 @@ export class Store {
    * @throws PfsError STORE_BUSY, STORE_DAMAGED, UNSUPPORTED_VERSION, READ_ONLY, NOT_FOUND (with `create: false`)
    */
   static open(directory: string, options: StoreOptions = {}): Store {
-    const file = join(directory, "pfs.db");
-    if (options.create === false && !existsSync(file)) {
-      throw new PfsError("NOT_FOUND", `There is no store in ${directory}.`, {
-        hint: "Make a book with `pfs init BOOK`, or name another store with --store.",
-      });
-    }
+    const file = databaseFile(directory);
+    const mayMake = options.create !== false;
+    if (!mayMake && !existsSync(file) && !holdsStore(directory)) throw noStore(directory);
     makeDirectories(resolve(directory), 0o700);
     let lock: LockFile;
     try {
@@ -101,14 +87,13 @@ export class Store {
     }
     let database: Sqlite.Database | undefined;
     try {
-      for (const name of ["objects", "drafts", "scratch"]) {
-        mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
-      }
       if (options.isRead !== true) {
-        refuseDamaged(file);
-        refuseForeign(file);
+        if (!holdsStore(directory) && !mayMake) throw noStore(directory);
         // SQLite gives its other files the mode of this one.
         closeSync(openSync(file, "a", 0o600));
+      }
+      for (const name of ["objects", "drafts", "scratch"]) {
+        mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
       }
       database = openDatabase(file);
       return new Store(directory, database, lock, options);
@@ -316,84 +301,13 @@ function openDatabase(file: string): Sqlite.Database {
     database.pragma("foreign_keys = ON");
     database.pragma("trusted_schema = OFF");
     database.pragma("cache_size = -8192");
+    const isNew = database.pragma("user_version", { simple: true }) === 0;
     migrate(database, file);
+    // Before anything is put beside it: holdsStore counts on that.
+    if (isNew) runCheckpoint(database);
     return database;
   } catch (error) {
     database?.close();
-    const code = (error as { code?: unknown }).code;
-    if (code === "SQLITE_NOTADB" || (typeof code === "string" && code.startsWith("SQLITE_CORRUPT"))) {
-      throw damaged(file, (error as Error).message, error);
-    }
-    throw error;
+    throw asDamage(error, file);
   }
-}
-
-/** Looks at the file as bytes, before SQLite could write to it. */
-export function refuseDamaged(file: string): void {
-  if (!existsSync(file)) return;
-  const fd = openSync(file, "r");
-  try {
-    const sizeBytes = fstatSync(fd).size;
-    if (sizeBytes === 0) return;
-    const header = Buffer.alloc(100);
-    const length = readSync(fd, header, 0, 100, 0);
-    if (length < 100 || header.toString("latin1", 0, 16) !== SQLITE_MAGIC) {
-      throw damaged(file, "it does not begin as a SQLite database does");
-    }
-    // https://www.sqlite.org/fileformat2.html#the_database_header: page size at 16, page count at 28, valid while the
-    // change counter (24) equals version-valid-for (92). A write-ahead log may hold what the file lacks.
-    const wal = `${file}-wal`;
-    if (existsSync(wal) && statSync(wal).size > 0) return;
-    const declared = header.readUInt16BE(16);
-    const pageBytes = declared === 1 ? 65536 : declared;
-    if (
-      header.readUInt32BE(24) === header.readUInt32BE(92) &&
-      header.readUInt32BE(28) * pageBytes > sizeBytes
-    ) {
-      throw damaged(file, `it is cut short: ${sizeBytes} of ${header.readUInt32BE(28) * pageBytes} bytes`);
-    }
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Tells a store from other databases without a connection that could write to it or leave files beside it. */
-function refuseForeign(file: string): void {
-  if (!existsSync(file)) return;
-  const wal = `${file}-wal`;
-  if (existsSync(wal) && statSync(wal).size > 0) {
-    const database = new Sqlite(file, { readonly: true });
-    try {
-      const read = (name: string) => database.pragma(name, { simple: true }) as number;
-      if (read("schema_version") !== 0) refuseVersion(file, read("application_id"), read("user_version"));
-    } finally {
-      database.close();
-    }
-    return;
-  }
-  const header = Buffer.alloc(100);
-  const fd = openSync(file, "r");
-  try {
-    if (readSync(fd, header, 0, 100, 0) < 100) return;
-  } finally {
-    closeSync(fd);
-  }
-  // The schema cookie at 40 is 0 before the first table, the user version is at 60, the application id at 68.
-  if (header.readUInt32BE(40) !== 0) refuseVersion(file, header.readUInt32BE(68), header.readUInt32BE(60));
-}
-
-function refuseVersion(file: string, applicationId: number, version: number): void {
-  if (applicationId !== APPLICATION_ID) {
-    throw new PfsError("STORE_DAMAGED", `${file} is a SQLite database, but not a store of pfs.`, {
-      hint: "Name another store with --store. The file was left as it is.",
-    });
-  }
-  if (version > newestVersion()) throw tooNew(file, version);
-}
-
-export function damaged(file: string, what: string, cause?: unknown): PfsError {
-  return new PfsError("STORE_DAMAGED", `The store's database ${file} is damaged: ${what}.`, {
-    hint: "It was left as it is. Restore it from a backup, or name another store with --store.",
-    cause,
-  });
 }

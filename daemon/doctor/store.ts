@@ -4,6 +4,7 @@
  */
 import { existsSync, type StatsFs, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { holdsStore } from "../../lib/database-file.ts";
 import { defaultReserveBytes } from "../../lib/disk-space.ts";
 import { StoreReader } from "../../lib/reader.ts";
 import { listRemotes } from "../../lib/shared-rows.ts";
@@ -33,30 +34,41 @@ export async function examineStore(
   directory: string,
   onProgress: (done: number, total: number) => void,
 ): Promise<Diagnosis[]> {
-  if (!existsSync(join(directory, "pfs.db"))) {
-    const disk = examineDisk(nearest(directory));
-    return [
-      pass("store", `There is no store in ${directory} yet; \`pfs init\` or \`pfs import\` makes it.`),
-      ...disk,
-    ];
-  }
-  const seen = [...examineDirectory(directory), ...examineDisk(directory)];
   try {
-    const reader = StoreReader.open(directory);
-    try {
+    if (!holdsStore(directory))
       return [
-        ...seen,
-        await examineRecords(reader, onProgress),
-        examineClock(reader),
-        examineConflicts(reader),
-        examineSharing(reader),
+        pass("store", `There is no store in ${directory} yet; \`pfs init\` or \`pfs import\` makes it.`),
+        ...examineDisk(nearest(directory)),
       ];
-    } finally {
-      reader.close();
-    }
+    return [...examinePlace(directory), ...(await examineContents(directory, onProgress))];
   } catch (error) {
     if (!(error instanceof PfsError)) throw error;
-    return [...seen, fail("database", error.message, error.hint ?? "Restore the store from a backup.")];
+    return [
+      ...examinePlace(directory),
+      fail("database", error.message, error.hint ?? "Restore the store from a backup."),
+    ];
+  }
+}
+
+function examinePlace(directory: string): Diagnosis[] {
+  const seen = existsSync(directory) ? examineDirectory(directory) : [];
+  return [...seen, ...examineDisk(nearest(directory))];
+}
+
+async function examineContents(
+  directory: string,
+  onProgress: (done: number, total: number) => void,
+): Promise<Diagnosis[]> {
+  const reader = StoreReader.open(directory);
+  try {
+    return [
+      await examineRecords(reader, onProgress),
+      examineClock(reader),
+      examineConflicts(reader),
+      examineSharing(reader),
+    ];
+  } finally {
+    reader.close();
   }
 }
 

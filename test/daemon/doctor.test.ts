@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, statfsSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Sqlite from "better-sqlite3";
@@ -107,6 +107,8 @@ test("doctor: a damaged store, one that is open to others, and a configuration t
     assert.match(lines.find(({ check }) => check === "records")?.fix ?? "", /pfs repair/);
     writeFileSync(join(store, "pfs.db"), "no database");
     assert.ok(complaints((await doctor(place)).lines).includes("fail database"));
+    rmSync(join(store, "pfs.db"));
+    assert.ok(complaints((await doctor(place)).lines).includes("fail database"), "not a store to be made");
   }));
 
 test("doctor: a daemon that was killed leaves a dead mount, which is named with how to end it", () =>

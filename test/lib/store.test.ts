@@ -85,10 +85,10 @@ test("a garbage, truncated or foreign database, or one of a newer pfs, is refuse
     writeFileSync(file, "short");
     assertRefusedUntouched(directory, "STORE_DAMAGED", /does not begin as a SQLite database/);
 
-    for (const size of [50, 4096, 8192, good.byteLength - 4096]) {
+    for (const size of [0, 50, 4096, 8192, good.byteLength - 4096]) {
       writeFileSync(file, good);
       truncateSync(file, size);
-      assertRefusedUntouched(directory, "STORE_DAMAGED", /cut short|does not begin/);
+      assertRefusedUntouched(directory, "STORE_DAMAGED", /cut short|does not begin|is empty/);
     }
 
     rmSync(file);
