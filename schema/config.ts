@@ -61,7 +61,7 @@ export interface ConfiguredMount {
 }
 
 const OBJECT = "must be an object in braces";
-const BYTES = "must be a number of bytes, without quotes";
+const BYTES = "must be a whole number of bytes, 0 or more, without quotes";
 const INTERVAL = 'must be a time such as "12h" or "7d", up to a year, or "off"';
 const LIST = "must be a list in brackets";
 
@@ -76,7 +76,9 @@ const shapes = lazily((z) => {
         return parse(value);
       } catch (error) {
         if (!(error instanceof PfsError)) throw error;
-        context.addIssue({ code: "custom", message: `is not valid: ${error.message.replace(/\.$/, "")}` });
+        const hint = error.hint === undefined ? undefined : withoutStop(error.hint);
+        const message = `is not valid: ${[withoutStop(error.message), hint].filter(Boolean).join(". ")}`;
+        context.addIssue({ code: "custom", message, params: { hint } });
         return z.NEVER;
       }
     }) as unknown as z.ZodType<Output>;
@@ -91,7 +93,9 @@ const shapes = lazily((z) => {
   });
   const bytes = z.number(BYTES).int(BYTES).nonnegative(BYTES).max(Number.MAX_SAFE_INTEGER, BYTES);
   const interval = text
-    .refine((given) => parseInterval(given) !== undefined, INTERVAL)
+    .refine((given) => parseInterval(given) !== undefined, {
+      error: ({ input }) => `${INTERVAL}, not ${quote(String(input))}`,
+    })
     .transform((given) => parseInterval(given) as number);
   const someOf = <Value>(value: z.ZodType<Value>) => z.array(value, LIST).min(1, "must name one at least");
   const rule = z.strictObject(
@@ -115,7 +119,8 @@ const shapes = lazily((z) => {
   );
   // What is wrong with it otherwise is said by whoever opens it. Never quoted, for what may be in it.
   const url = text.refine((given) => URL.parse(given)?.password === "", {
-    error: "must be a URL without a password: that comes from DATABASE_URL or PGPASSWORD",
+    error: ({ input }) =>
+      `${URL.parse(String(input)) === null ? "is no URL" : "holds a password"}: it must be a URL without a password, which comes from DATABASE_URL or PGPASSWORD`,
   });
   const whole = z.strictObject(
     {
@@ -140,6 +145,16 @@ const LONGEST_INTERVAL_MS = 366 * 86_400_000;
 const KNOWN_KEYS =
   "store, agent, http, cache_limit, check_interval, retention, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
 
+/** By the object that they are in. */
+const KEYS: Readonly<Record<string, string>> = {
+  "": "store, agent, http, cache_limit, check_interval, retention, books, mounts, remotes and access",
+  books: "book and schema",
+  mounts: "book, directory and options",
+  remotes: "book, log and blobs",
+  access: "socket and rules",
+  "access.rules": "unix_user, books, users and agents",
+};
+
 /**
  * @param source the file, for the message
  * @throws PfsError USAGE naming the key, what it is and what it should be
@@ -158,11 +173,12 @@ export function parseConfig(json: string, source: string): Config {
     access,
   } = check(shapes().whole, json, source);
   const twice = firstTwice(mounts.map(({ directory }) => directory.replace(/\/+$/, "")));
-  if (twice !== undefined) throw refused(source, `mounts two books on ${quote(twice)}`);
+  if (twice !== undefined) throw refused(source, `mounts two books on ${quote(twice)}, which can show one`);
   const madeTwice = firstTwice(books.map(({ book }) => book));
-  if (madeTwice !== undefined) throw refused(source, `names the book ${madeTwice} twice`);
+  if (madeTwice !== undefined) throw refused(source, `names the book ${madeTwice} twice: once is enough`);
   const sharedTwice = firstTwice(remotes.map(({ book }) => book));
-  if (sharedTwice !== undefined) throw refused(source, `shares the book ${sharedTwice} twice`);
+  if (sharedTwice !== undefined)
+    throw refused(source, `shares the book ${sharedTwice} twice: it has one remote`);
   return {
     store,
     agent,
@@ -207,10 +223,30 @@ function describe(issue: z.core.$ZodIssue, value: unknown): string {
     .join("");
   if (issue.code === "unrecognized_keys") {
     const unknown = issue.keys.map((name) => quote(name)).join(", ");
-    return `${key === "" ? "" : `${key.slice(1)}: `}the key ${unknown} is not known`;
+    const known = KEYS[issue.path.filter((part) => typeof part === "string").join(".")];
+    return `${key === "" ? "" : `${key.slice(1)}: `}the key ${unknown} is not known: known are ${known}`;
   }
   const found = issue.path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown>)[part], value);
-  return `${key === "" ? "the file" : key.replace(/^\./, "")} ${found === undefined ? "is missing" : issue.message}`;
+  return `${key === "" ? "the file" : key.replace(/^\./, "")} ${whatIsWrong(issue, found)}`;
+}
+
+/** What it is and what it should be. */
+function whatIsWrong(issue: z.core.$ZodIssue, found: unknown): string {
+  const { message } = issue;
+  const hint = issue.code === "custom" ? issue.params?.hint : undefined;
+  if (found === undefined) return `is missing: ${hint ?? `it ${message}`}`;
+  return /^must (?!.*, not )/.test(message) ? `${message}, not ${kindOf(found)}` : message;
+}
+
+/** A text is not repeated: it may be one that nobody else is to read, in the wrong place. */
+function kindOf(value: unknown): string {
+  if (typeof value === "string") return value === "" ? "an empty text" : "a text";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}
+
+function withoutStop(sentence: string): string {
+  return sentence.replace(/\.$/, "");
 }
 
 /** In milliseconds; undefined where it is none. */

@@ -117,7 +117,7 @@ test("an edited configuration moves only the mounts that it changes; one that is
     assert.equal(invalid.config?.problems.length, 1);
     assert.match(
       invalid.config?.problems[0] as string,
-      /directory is missing\. What was read before holds\.$/,
+      /directory is missing: \S.*\. What was read before holds\.$/,
     );
     assert.match(await place.pfs("status"), /problem +The configuration .*directory is missing/);
 

@@ -108,7 +108,7 @@ test("a configuration says where books are shared, never with a password, which 
   const told = refusalOf({
     remotes: [{ book: "my-book", log: `postgres://pfs:${SECRETS.urlPassword}@db.example/books`, blobs }],
   });
-  assert.match(told, /remotes\[0\]\.log must be a URL without a password/);
+  assert.match(told, /remotes\[0\]\.log holds a password: it must be a URL without a password/);
   refuseSecrets("the refusal", told);
   const twice = { book: "my-book", blobs };
   assert.match(refusalOf({ remotes: [twice, twice] }), /shares the book my-book twice/);
@@ -144,37 +144,73 @@ test("a configuration says which Unix user may mount which books as whom, and wh
 test("what is wrong in a configuration is said with the key, what it is and what it should be", () => {
   const mount = { book: "my-book", directory: "/srv/book" };
   const cases: [config: unknown, message: string][] = [
-    ["[]", "the file must be an object in braces."],
-    [{ stor: "/srv" }, 'the key "stor" is not known.'],
-    [{ store: 1 }, "store must be text in quotes."],
+    ["[]", "the file must be an object in braces, not an empty list."],
+    ['"a secret"', "the file must be an object in braces, not a text."],
+    [
+      { stor: "/srv" },
+      'the key "stor" is not known: known are store, agent, http, cache_limit, check_interval, retention, books, mounts, remotes and access.',
+    ],
+    [{ store: 1 }, "store must be text in quotes, not 1."],
+    [{ store: null }, "store must be text in quotes, not null."],
     [{ store: "srv" }, 'store must be an absolute path, not "srv".'],
     [
       { agent: "system" },
-      'agent is not valid: "system" is not an agent: every change needs one who answers for it.',
+      'agent is not valid: "system" is not an agent: every change needs one who answers for it. Name one, such as agent=alice or agent=claude-lesson-writer-7.',
     ],
-    [{ cache_limit: "10 GB" }, "cache_limit must be a number of bytes, without quotes."],
-    [{ retention: "90" }, 'retention is not valid: "90" is no time for which rows of the log stay.'],
-    [{ cache_limit: -1 }, "cache_limit must be a number of bytes, without quotes."],
-    [{ cache_limit: 0.5 }, "cache_limit must be a number of bytes, without quotes."],
+    ...[
+      ["10 GB", "a text"],
+      [-1, "-1"],
+      [0.5, "0.5"],
+    ].map(([given, shown]): [unknown, string] => [
+      { cache_limit: given },
+      `cache_limit must be a whole number of bytes, 0 or more, without quotes, not ${shown}.`,
+    ]),
+    [
+      { retention: "90" },
+      'retention is not valid: "90" is no time for which rows of the log stay. It is a number of days such as 90d, or forever.',
+    ],
     ...["12", "0h", "h", "2y", "400d", "-1h", "on"].map((given): [unknown, string] => [
       { check_interval: given },
-      'check_interval must be a time such as "12h" or "7d", up to a year, or "off".',
+      `check_interval must be a time such as "12h" or "7d", up to a year, or "off", not "${given}".`,
     ]),
-    [{ http: "a:b" }, 'http is not valid: "a:b" is no address to listen on.'],
-    [{ mounts: {} }, "mounts must be a list in brackets."],
-    [{ mounts: [3] }, "mounts[0] must be an object in braces."],
-    [{ mounts: [{ book: "my-book" }] }, "mounts[0].directory is missing."],
-    [{ mounts: [{ ...mount, book: "My" }] }, 'mounts[0].book is not valid: "My" is not a book id.'],
-    [{ mounts: [mount, { ...mount, directory: "/srv/book/" }] }, 'mounts two books on "/srv/book".'],
-    [{ mounts: [{ ...mount, user: "alice" }] }, 'mounts[0]: the key "user" is not known.'],
+    [
+      { http: "a:b" },
+      'http is not valid: "a:b" is no address to listen on. Name a port, such as 9130, which is then reached from this machine only, or ADDRESS:PORT, such as 0.0.0.0:9130.',
+    ],
+    [{ mounts: {} }, "mounts must be a list in brackets, not an object."],
+    [{ mounts: [3] }, "mounts[0] must be an object in braces, not 3."],
+    [{ mounts: [{ book: "my-book" }] }, "mounts[0].directory is missing: it must be text in quotes."],
+    [
+      { mounts: [{ ...mount, book: "My" }] },
+      'mounts[0].book is not valid: "My" is not a book id. A book id is 3 to 50 of a-z, 0-9 and hyphen, such as my-book.',
+    ],
+    [
+      { mounts: [mount, { ...mount, directory: "/srv/book/" }] },
+      'mounts two books on "/srv/book", which can show one.',
+    ],
+    [
+      { books: [mount, mount].map(({ book }) => ({ book, schema: "any" })) },
+      "names the book my-book twice: once is enough.",
+    ],
+    [
+      { mounts: [{ ...mount, user: "alice" }] },
+      'mounts[0]: the key "user" is not known: known are book, directory and options.',
+    ],
+    [
+      { remotes: [{ book: "my-book", blobs: "bucket" }] },
+      "remotes[0].blobs is no URL: it must be a URL without a password, which comes from DATABASE_URL or PGPASSWORD.",
+    ],
     [
       { mounts: [{ ...mount, options: "usr=alice" }] },
-      'mounts[0].options is not valid: The mount option "usr=alice" is not known.',
+      'mounts[0].options is not valid: The mount option "usr=alice" is not known. Known are agent=NAME, user=NAME, check=seen|require|off, delete=revert|hide, sync=background|strict, at=REF, transport=kernel|fuse-native, ro, rw and allow_other, and the ordinary words of mount(8) such as noatime.',
     ],
-    [{ books: [{ book: "my-book" }] }, "books[0].schema is missing."],
+    [
+      { books: [{ book: "my-book" }] },
+      'books[0].schema is missing: A schema is {"name": "my-book", "patterns": ["content/{NN-Name}/*.md"], "symlinks": false}.',
+    ],
     [
       { books: [{ book: "my-book", schema: "loose" }] },
-      'books[0].schema is not valid: There is no built-in schema named "loose".',
+      'books[0].schema is not valid: There is no built-in schema named "loose". The built-in ones are strict, docusaurus, any; for one of your own name a JSON file.',
     ],
   ];
   for (const [config, message] of cases)
