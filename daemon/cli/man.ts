@@ -1,6 +1,7 @@
 /** `pfs man`: the manual page, made of what the commands say of themselves. */
 import type { Command } from "commander";
 import { packageVersion } from "../module-file.ts";
+import { systemFiles } from "../service-files.ts";
 import type { ContextOf } from "./command.ts";
 
 export function addMan(program: Command, _contextOf: ContextOf): void {
@@ -46,9 +47,17 @@ function manualPage(program: Command): string {
     ".I /etc/pfs/config.json",
     "The configuration; of others than root",
     ".IR ~/.config/pfs/config.json .",
+    ".TP",
+    ".I /etc/pfs/mounts/NAME.conf",
+    roff("What pfs-mount@NAME.service mounts: BOOK=…, DIRECTORY=…, OPTIONS=…, a line each."),
+    ".TP",
+    ".I ~/.config/systemd/user/pfsd.service",
+    roff("Of `pfs service install --user`. Of `pfs service install`:"),
+    ...systemFiles("").flatMap(({ path }) => [".br", `.I ${roff(path)}`]),
     ".SH ENVIRONMENT",
     roff(
-      "PFS_STORE, PFS_CONFIG, PFS_AGENT_ID, PFS_HTTP, PFS_LOG_LEVEL, NO_COLOR; README.md says what each does.",
+      "PFS_STORE, PFS_CONFIG, PFS_AGENT_ID, DATABASE_URL, PFS_REMOTE, PFS_SOCKET, PFS_HTTP, PFS_LOG_LEVEL, PFS_DEBUG, NO_COLOR; " +
+        "of the service PFS_MOUNTER, PFS_MOUNT_BELOW; of `npm start` PFS_MOUNT. README.md says what each does, and names others.",
     ),
     "",
   ].join("\n");

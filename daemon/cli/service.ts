@@ -19,8 +19,10 @@ export function addService(program: Command, contextOf: ContextOf): void {
     .summary("make the daemon a service of systemd")
     .description(
       "Puts files in place, or takes just those away again; starts and stops nothing. As root: pfsd.service (as the user " +
-        "pfs, with the store /var/lib/pfs), pfs-mount@.service, the user, and /sbin/mount.fuse.pfs, with which " +
-        "`mount -t fuse.pfs` and fstab work. With --user: a service of your own store. The store and /etc/pfs stay.",
+        "pfs, with the store /var/lib/pfs), pfs-mounter.socket and pfs-mounter@.service (what mounts for it), and " +
+        "pfs-mount@.service, all in /etc/systemd/system; /etc/sysusers.d/pfs.conf and /etc/tmpfiles.d/pfs.conf (the user and " +
+        "/etc/pfs); and /sbin/mount.fuse.pfs and /sbin/mount.pfs, with which `mount -t fuse.pfs` and fstab work. With --user: " +
+        "pfsd.service in ~/.config/systemd/user, of your own store. The store and /etc/pfs stay.",
     )
     .addArgument(new Argument("<action>", "what to do").choices(["install", "uninstall"]))
     .option("--user", "for this user alone")

@@ -51,6 +51,20 @@ test("service: install and uninstall put files in place, which systemd understan
     assert.ok(!existsSync(units[0] as string));
   }));
 
+test("service: its help and the manual page name every file that is put in place", () =>
+  withPlace(async ({ top, run, pfs }) => {
+    const root = join(top, "root");
+    const installed = (await pfs("service", "install", "--root", root, "--json")).trim().split("\n");
+    const paths = installed.map((line) => (JSON.parse(line) as { path: string }).path.slice(root.length));
+    const { stdout: help } = await run("service", "--help");
+    const page = (await pfs("man")).replaceAll("\\-", "-");
+    // All units are in one directory.
+    const lacking = (text: string) =>
+      paths.filter((path) => !text.includes(path.replace("/etc/systemd/system/", "")));
+    assert.deepEqual([lacking(help), lacking(page)], [[], []]);
+    assert.match(page, /\/etc\/pfs\/mounts\/NAME\.conf/);
+  }));
+
 test("service: --user puts a unit of one's own into the user's configuration", () =>
   withPlace(async ({ pfs, top, env }) => {
     env.XDG_CONFIG_HOME = join(top, "config");

@@ -36,6 +36,16 @@ test("README names every variable of the environment that the code reads", () =>
   );
 });
 
+test("the manual page names every variable of README's table that is pfs's own, and DATABASE_URL", () => {
+  const names = [...readme.matchAll(/^\| `(PFS_[A-Z_]+|DATABASE_URL)` \|/gm)].map(([, name = ""]) => name);
+  assert.ok(names.length > 10);
+  const [page = ""] = read("daemon/cli/man.ts");
+  assert.deepEqual(
+    names.filter((name) => !new RegExp(`\\b${name}\\b`).test(page)),
+    [],
+  );
+});
+
 test("each line of SECURITY.md names tests that are there", () => {
   const lines = readFileSync(join(ROOT, "SECURITY.md"), "utf8")
     .split("\n")
