@@ -4,8 +4,8 @@
  */
 import type { Database, Statement } from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
-import type { BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
-import { type LogRow, localOperations } from "../schema/log-row.ts";
+import { BASE, type BlobHash, type BookId, type FileId, type UserId } from "../schema/ids.ts";
+import { type LogOperation, type LogRow, localOperations } from "../schema/log-row.ts";
 import type { TreePath } from "../schema/paths.ts";
 import { MovedRows } from "./retention/moved-rows.ts";
 
@@ -117,6 +117,8 @@ export class SharedRows {
   readonly #lastSynced: Statement<unknown[], LoggedFile & { hash: BlobHash | null }>;
   readonly #own: Statement<unknown[], LogRow>;
   readonly #notedAs: Statement<unknown[], LogRow>;
+  readonly #lastOf: Statement<unknown[], number | null>;
+  readonly #lastView: Statement<unknown[], LogOperation>;
   readonly #isSuperseded: Statement<unknown[], 1>;
   readonly #logEnd: Statement<unknown[], number | null>;
 
@@ -168,6 +170,23 @@ export class SharedRows {
          AND t.shared_seq < s.shared_seq)
        ORDER BY a.seq DESC LIMIT 1`,
     );
+    this.#lastOf = database
+      .prepare<unknown[], number | null>(
+        `SELECT max(s.shared_seq) FROM audit_log a INDEXED BY audit_log_path CROSS JOIN shared_row s ON s.seq = a.seq
+         WHERE a.book_id = ? AND a.path = ? AND a.user_id = ?`,
+      )
+      .pluck();
+    this.#lastView = database
+      .prepare<unknown[], LogOperation>(
+        `SELECT a.operation FROM audit_log a INDEXED BY audit_log_overlay_file CROSS JOIN shared_row s ON s.seq = a.seq
+         WHERE a.file_id = +? AND a.user_id = +? AND a.user_id <> '${BASE}' AND +a.status = 'ok'
+         AND +a.operation IN ('hide', 'revert') AND s.shared_seq <= ?
+         AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path CROSS JOIN shared_row t ON t.seq = l.seq
+           WHERE l.book_id = a.book_id AND l.path = a.path AND l.user_id = a.user_id AND l.seq > a.seq
+           AND t.shared_seq < s.shared_seq)
+         ORDER BY a.seq DESC LIMIT 1`,
+      )
+      .pluck();
     this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");
     this.#notedAs = database.prepare(
       "SELECT a.* FROM shared_row s JOIN audit_log a ON a.seq = s.seq WHERE s.book_id = ? AND s.shared_seq = ?",
@@ -303,6 +322,17 @@ export class SharedRows {
   syncedAt(path: string, user: UserId, pulledSeq: number): LoggedFile | undefined {
     const row = this.#lastSynced.get(this.#bookId, path, user, pulledSeq);
     return row === undefined || row.hash === null ? undefined : row;
+  }
+
+  /** The position in the shared log of the last row of a path that is known to be there; 0: there is none. */
+  lastOf(path: string, user: UserId): number {
+    return this.#lastOf.get(this.#bookId, path, user) ?? 0;
+  }
+
+  /** Whether the shared log, as far as it was pulled, hid a file of the base from a user; undefined: no row of this log says. */
+  wasHidden(fileId: FileId, user: UserId, pulledSeq: number): boolean | undefined {
+    const operation = this.#lastView.get(fileId, user, pulledSeq);
+    return operation === undefined ? undefined : operation === "hide";
   }
 
   /** Whether a row that is not known to be shared was taken back, for what others did to its path. */

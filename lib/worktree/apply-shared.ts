@@ -4,15 +4,27 @@
  */
 import { PfsError } from "../../schema/errors.ts";
 import { BASE, type BlobHash, type FileId, newFileId, type UserId } from "../../schema/ids.ts";
+import type { TreePath } from "../../schema/paths.ts";
+import type { LoggedFile } from "../shared-rows.ts";
 import type { PulledChange } from "./admit-shared.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
 
 /**
- * Answers `desync` where the row began with another version than there is, or its file id is another file's; an error where
+ * What the base had at a path in the shared log before the rows that are done now, where that is not what it has here; null: it is
+ * not known what it had when this row was made.
+ */
+type SharedBaseAt = (path: TreePath) => LoggedFile | null | undefined;
+
+/**
+ * Does it. Answers `desync` where the row began with another version than there is, or its file id is another file's; an error where
  * it cannot be done at all.
  */
-export function applyShared(plans: LayerPlans, change: PulledChange): "done" | "desync" | PfsError {
+export function applyShared(
+  plans: LayerPlans,
+  change: PulledChange,
+  sharedBaseAt: SharedBaseAt,
+): "done" | "desync" | PfsError {
   const { layer, path, operation, file, maker, sharedSeq, prevPath, prevHash } = change;
   const plan = plans.of(layer);
   const cause = { maker, sharedSeq };
@@ -33,7 +45,7 @@ export function applyShared(plans: LayerPlans, change: PulledChange): "done" | "
   const isFree = present?.fileId === file.fileId || isFreeId(plan, file.fileId);
   const fileId = isFree ? file.fileId : (present?.fileId ?? newFileId());
   const isMoved = operation === "rename" && prevPath !== path;
-  const placed = { ...file, fileId, base: baseOf(plans, layer, file.fileId) };
+  const placed = { ...file, fileId, base: baseOf(plans, layer, file.fileId, sharedBaseAt) };
   plan.put(path, placed, cause, isMoved ? prevPath : undefined);
   return isFree ? outcome : "desync";
 }
@@ -47,10 +59,21 @@ function isFreeId(plan: LayerPlan, wanted: FileId): boolean {
   return plan.pathOf(wanted) === undefined && wanted !== tree.book.rootId && !isOfOtherBook && !isLocal;
 }
 
-/** In an overlay: the base's version of the file. */
-function baseOf(plans: LayerPlans, layer: UserId, fileId: FileId): BlobHash | null {
+/**
+ * In an overlay: the base's version of the file when the row came to the shared log. What the base has only here, to be shared
+ * yet, nobody elsewhere has seen.
+ */
+function baseOf(
+  plans: LayerPlans,
+  layer: UserId,
+  fileId: FileId,
+  sharedBaseAt: SharedBaseAt,
+): BlobHash | null {
   if (layer === BASE) return null;
   const plan = plans.of(BASE);
   const path = plan.pathOf(fileId);
-  return path === undefined ? null : (plan.at(path)?.hash ?? null);
+  if (path === undefined) return null;
+  const shared = plan.places(fileId) ? undefined : sharedBaseAt(path);
+  if (shared === null) return null;
+  return (shared?.fileId === fileId ? shared.hash : plan.at(path)?.hash) ?? null;
 }

@@ -7,7 +7,7 @@ import type { BlobHash } from "../../schema/ids.ts";
 import type { Conflict, ConflictChoice, ConflictOutcome } from "../conflict-table.ts";
 import type { ReadFile } from "../import.ts";
 import type { JournalRow } from "../journal.ts";
-import type { Actor } from "../node.ts";
+import { type Actor, FileType } from "../node.ts";
 import { fromNanoseconds, now } from "../time.ts";
 import { currentVersion } from "./current-version.ts";
 import { mergeBlobs } from "./keep-conflict.ts";
@@ -112,7 +112,8 @@ function compareAnew(tree: Tree, conflict: Conflict, current: JournalRow | undef
 
 function mineOf({ path, mine, size, mode, mtime }: Conflict): ReadFile {
   const time = fromNanoseconds(BigInt(mtime));
-  return { path, type: "file", hash: mine, sizeBytes: size, mode, mtime: time, content: { stored: true } };
+  const type = (mode & FileType.mask) === FileType.symlink ? "symlink" : "file";
+  return { path, type, hash: mine, sizeBytes: size, mode, mtime: time, content: { stored: true } };
 }
 
 function mergedOf(tree: Tree, conflict: Conflict, current: JournalRow | undefined): ReadFile | undefined {

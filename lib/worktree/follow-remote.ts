@@ -6,18 +6,20 @@
 import { PfsError } from "../../schema/errors.ts";
 import { BASE, type BlobHash, type FileId, type UserId } from "../../schema/ids.ts";
 import type { LogRow } from "../../schema/log-row.ts";
-import { isBelow, type TreePath } from "../../schema/paths.ts";
+import type { TreePath } from "../../schema/paths.ts";
 import { FIRST_STRICT_SEQ, type SharedRow } from "../../schema/shared-row.ts";
 import { mergeText } from "../merge.ts";
 import type { Actor } from "../node.ts";
-import type { SharedPosition, SharedRows } from "../shared-rows.ts";
+import type { LoggedFile, SharedPosition, SharedRows } from "../shared-rows.ts";
 import { admitShared, type PulledChange } from "./admit-shared.ts";
 import { applyShared } from "./apply-shared.ts";
 import { endTakenConflict } from "./end-conflict.ts";
 import type { RowCause } from "./layer-plan.ts";
 import { LayerPlans } from "./layer-plans.ts";
 import { LayerRebase, type Placed } from "./layer-rebase.ts";
+import { InTheWay, makeWay, refuseNewborns } from "./make-way.ts";
 import { type Merge, redoChanges } from "./redo-changes.ts";
+import { redoViews } from "./redo-views.ts";
 import { settle, settleAround, settleVacancies } from "./remove.ts";
 import type { Tree } from "./tree.ts";
 import { writePlans } from "./write-plans.ts";
@@ -83,13 +85,14 @@ export function followRemote(parts: FollowParts, page: SharedPage): FollowOutcom
       `Rows of the shared log of ${base.book.bookId} are missing after row ${position.pulledSeq}.`,
     );
   base.store.checkSpace(0);
-  const pull = new Pull(parts, position, rows, new Set(page.lost));
-  pull.makeWay();
-  try {
-    return base.store.transaction(() => pull.run());
-  } catch (error) {
-    if (error instanceof NotYet) return error.outcome;
-    throw error;
+  for (;;) {
+    try {
+      return base.store.transaction(() => new Pull(parts, position, rows, new Set(page.lost)).run());
+    } catch (error) {
+      if (error instanceof NotYet) return error.outcome;
+      if (!(error instanceof InTheWay)) throw error;
+      for (const newborn of error.newborns) makeWay(newborn);
+    }
   }
 }
 
@@ -122,30 +125,6 @@ class Pull {
     this.#lost = lost;
     this.#plans = this.#newPlans();
     for (const row of rows) this.#read(row);
-  }
-
-  /** Before the transaction: what is being made where a directory is to come, or goes, is saved, to be met as any change. */
-  makeWay(): void {
-    for (const [layer, changes] of this.#byLayer()) {
-      const tree = this.#treeOf(layer);
-      for (const file of [...tree.newborns.values()].flatMap((names) => [...names.values()])) {
-        const path = file.path();
-        const isMet = changes.some((change) =>
-          change.file === undefined
-            ? change.path === path && file.hash !== null
-            : isBelow(path, change.path) || isBelow(change.path, path as TreePath),
-        );
-        if (!isMet || file.lastWriter === undefined) continue;
-        try {
-          file.commit(file.lastWriter, { durable: false });
-        } catch (error) {
-          if (!(error instanceof PfsError)) throw error;
-          // It cannot be saved, and never will be here: another file or directory is about to have its name.
-          file.refused ??= error;
-          tree.removeNewborn(file);
-        }
-      }
-    }
   }
 
   run(): FollowOutcome {
@@ -206,6 +185,7 @@ class Pull {
   #apply(): void {
     const { shared } = this.#parts;
     for (const [layer, changes] of this.#byLayer()) this.#settle(this.#treeOf(layer), changes);
+    this.#settleOverlays();
     const first = this.#changes[0] as PulledChange;
     const cause: RowCause = { maker: first.maker, sharedSeq: first.sharedSeq };
     this.#find();
@@ -232,6 +212,9 @@ class Pull {
       const own = ancestors.get(layer) ?? new Map<FileId, Placed>();
       redoChanges({ plan: this.#plans.of(layer), merge, made: this.#made, ancestors: own }, rebase.met());
     }
+    for (const [layer, rebase] of this.#rebases)
+      redoViews(this.#plans.of(layer), this.#plans, rebase.metViews(), shared, this.#position);
+    refuseNewborns(this.#plans);
     this.#needWhatIsOpen();
     if (this.#needed.size > 0) throw new NotYet({ type: "needs", hashes: [...this.#needed] });
     for (const [hash, bytes] of this.#made) this.#parts.base.blobs.putInline(hash, bytes);
@@ -306,7 +289,7 @@ class Pull {
   }
 
   #applyOne(change: PulledChange): void {
-    const outcome = applyShared(this.#plans, change);
+    const outcome = applyShared(this.#plans, change, (path) => this.#sharedBaseAt(path));
     if (outcome === "desync") this.#desyncs++;
     else if (outcome !== "done") {
       this.#comeBack.delete(change);
@@ -314,9 +297,24 @@ class Pull {
     }
   }
 
+  /** What the base had at a path in the shared log before this page: what is to be shared came later. */
+  #sharedBaseAt(path: TreePath): LoggedFile | undefined {
+    return this.#parts.shared.syncedAt(path, BASE, this.#position.pulledSeq);
+  }
+
   #tell({ error, layer, actor }: { error: PfsError; layer: UserId; actor: Actor }): void {
     const { store, refusals } = this.#treeOf(layer);
     store.afterCommit(() => refusals.record(error, error.path ?? "", actor));
+  }
+
+  /** What users have removed of the base a moment ago is decided before the base's files go elsewhere. */
+  #settleOverlays(): void {
+    const { base } = this.#parts;
+    const movesBase = this.#changes.some(
+      ({ layer, path, fileId, file }) =>
+        layer === BASE && (file === undefined || base.journal.get(path)?.fileId !== fileId),
+    );
+    if (movesBase) for (const overlay of base.overlays) settleVacancies(overlay, 0);
   }
 
   /** What was removed a moment ago at the paths of changes, above or below them, is not there. */

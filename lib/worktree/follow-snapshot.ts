@@ -3,7 +3,8 @@
  * that is there already.
  */
 import { PfsError } from "../../schema/errors.ts";
-import { type FileId, isUserId, type UserId } from "../../schema/ids.ts";
+import { BASE, type FileId, isUserId, type UserId } from "../../schema/ids.ts";
+import type { TreePath } from "../../schema/paths.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
 import type { Actor } from "../node.ts";
@@ -44,7 +45,9 @@ export function followSnapshot(parts: FollowParts, { files, hidden, until }: Sna
     const plans = new LayerPlans((layer) => (layer === base.layer ? base : parts.overlay(layer)));
     const changes = files.map((file) => admitShared(base.book, rowOf(bookId, file)));
     let refused = 0;
-    for (const change of changes) if (!begin(plans, change)) refused++;
+    const seqs = new Map(files.filter(({ userId }) => userId === BASE).map(({ path, seq }) => [path, seq]));
+    const lastOfBase = (path: TreePath) => seqs.get(path) ?? shared.lastOf(path, BASE);
+    for (const change of changes) if (!begin(plans, change, lastOfBase)) refused++;
     for (const { userId, fileId } of hidden ?? [])
       if (isUserId(userId)) plans.of(userId).hidden.set(fileId, true);
     for (const change of changes)
@@ -57,11 +60,16 @@ export function followSnapshot(parts: FollowParts, { files, hidden, until }: Sna
 }
 
 /** False where the file has no place here. */
-function begin(plans: LayerPlans, change: PulledChange | PfsError): boolean {
+function begin(
+  plans: LayerPlans,
+  change: PulledChange | PfsError,
+  lastOfBase: (path: TreePath) => number,
+): boolean {
   if (change instanceof PfsError) return false;
   const present = plans.of(change.layer).at(change.path);
   if (present !== undefined && present.hash === change.file?.hash) return true;
-  return !(applyShared(plans, change) instanceof PfsError);
+  const sharedBaseAt = (path: TreePath) => (lastOfBase(path) > change.sharedSeq ? null : undefined);
+  return !(applyShared(plans, change, sharedBaseAt) instanceof PfsError);
 }
 
 /** A file as the row that it would be if it had just been made. */

@@ -25,6 +25,15 @@ export interface Met {
   readonly row: UnsettledRow | undefined;
 }
 
+/** A file of the base that was hidden here, or shown again, by rows that do not count any more. */
+export interface MetView {
+  readonly fileId: FileId;
+  readonly first: UnsettledRow;
+  readonly last: UnsettledRow;
+  /** Whether there was a version of it here. */
+  readonly hadVersion: boolean;
+}
+
 export class LayerRebase {
   readonly #plan: LayerPlan;
   readonly #shared: SharedRows;
@@ -38,6 +47,7 @@ export class LayerRebase {
   readonly #seen = new Map<TreePath, { synced: FileState | undefined; mine: FileState | undefined }>();
   readonly #places = new Map<FileId, Placed>();
   readonly #mine = new Map<FileId, Placed | undefined>();
+  readonly #views = new Map<FileId, UnsettledRow[]>();
   readonly #queue: TreePath[] = [];
 
   constructor(plan: LayerPlan, shared: SharedRows, position: SharedPosition) {
@@ -107,6 +117,14 @@ export class LayerRebase {
     }));
   }
 
+  metViews(): MetView[] {
+    return [...this.#views].map(([fileId, rows]) => {
+      const [first, ...others] = rows.sort((a, b) => a.seq - b.seq) as [UnsettledRow, ...UnsettledRow[]];
+      const mine = this.#mine.has(fileId) ? this.#mine.get(fileId) : this.#plan.pathOf(fileId);
+      return { fileId, first, last: others.at(-1) ?? first, hadVersion: mine !== undefined };
+    });
+  }
+
   /** A file that another was moved over is gone by a row about that one. */
   #lastRowAt(path: TreePath | undefined): UnsettledRow | undefined {
     const rows = path === undefined ? undefined : this.#byPath.get(path);
@@ -159,10 +177,19 @@ export class LayerRebase {
     const mine = this.#plan.at(path);
     const synced = toState(this.#syncedAt(path), this.#plan);
     this.#seen.set(path, { synced, mine });
+    for (const row of this.#byPath.get(path) ?? []) this.#noteView(row);
     if (synced !== undefined) this.#places.set(synced.fileId, { path, file: synced });
     if (isSame(synced, mine)) return;
     for (const file of [synced, mine]) if (file !== undefined) this.#meet(file.fileId);
     if (synced !== undefined) this.#lookAround(path);
+  }
+
+  #noteView(row: UnsettledRow): void {
+    const { operation, status, file_id } = row;
+    if (status !== "ok" || file_id === null || (operation !== "hide" && operation !== "revert")) return;
+    const known = this.#views.get(file_id);
+    if (known === undefined) this.#views.set(file_id, [row]);
+    else known.push(row);
   }
 
   #syncedAt(path: TreePath): LoggedFile | undefined {

@@ -15,6 +15,7 @@ import type { JournalRow } from "../journal.ts";
 import { type Actor, isDirectory, type Node } from "../node.ts";
 import { fromNanoseconds, now, type Time, toNanoseconds } from "../time.ts";
 import { insertDirectory, type Place } from "./create.ts";
+import { followFile } from "./follow-base.ts";
 import type { FileState, LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
 import { asideName } from "./name-class.ts";
@@ -71,6 +72,10 @@ export class Placing {
       const file = this.#plan.at(path);
       return file === undefined ? [] : [{ path, file, place: this.#makePlace(path) }];
     });
+    // Hidden was what goes; what comes to its name by a move is hidden if it was before.
+    for (const { fileId, path, parent } of this.#lifted.values())
+      if (this.#plan.pathOf(fileId) === undefined && parent !== null)
+        this.#tree.above?.forgetHidden(parent, baseNameOf(path as TreePath));
     this.#letOverlaysFollow(placed);
     for (const { path, file, place } of placed) {
       const row = this.#plan.before(path);
@@ -154,7 +159,7 @@ export class Placing {
     const lifted = this.#lifted.get(fileId);
     const covered = lifted === undefined ? base?.journal.find(fileId) : undefined;
     journal.insert({
-      ...{ path, fileId, parent: place.parent, base: lifted?.base ?? covered?.sha256 ?? file.base },
+      ...{ path, fileId, parent: place.parent, base: lifted?.base ?? file.base },
       ...this.#columns(file),
     });
     if (covered !== undefined) {
@@ -196,18 +201,17 @@ export class Placing {
   }
 
   /** A file that is in the layer no more. A draft of it stays, for its save to be kept as a conflict. */
-  #forget({ fileId, path, parent }: JournalRow): void {
+  #forget({ fileId }: JournalRow): void {
     const tree = this.#tree;
     tree.entries.forgetNode(fileId);
     tree.above?.forgetNode(fileId);
-    if (parent !== null) tree.above?.forgetHidden(parent, baseNameOf(path as TreePath));
     const open = tree.openFiles.get(fileId);
     const node = this.#liftedNodes.get(fileId);
     if (open === undefined || node === undefined || open.dirty || open.refused !== undefined) return;
     tree.store.afterCommit(() => {
       // In an overlay the base's may show again.
-      const shown = tree.shared?.fileById(fileId);
-      if (shown === undefined) makeOrphan(tree, node, this.#actor);
+      if (tree.shared?.fileById(fileId) === undefined) makeOrphan(tree, node, this.#actor);
+      else followFile(tree, fileId);
     });
   }
 
@@ -216,7 +220,8 @@ export class Placing {
     const tree = this.#tree;
     const path = this.#plans.of(BASE).pathOf(fileId);
     if (path === undefined) return;
-    const parent = findDirectory(tree, parentOf(path)) ?? tree.base?.journal.get(path)?.parent ?? undefined;
+    // Where the base has it: the overlay may have a directory of its own of that name.
+    const parent = tree.base?.journal.get(path)?.parent ?? undefined;
     if (parent === undefined || tree.base === undefined) return;
     const name = baseNameOf(path);
     if (isHidden) tree.entries.hide(parent, name);

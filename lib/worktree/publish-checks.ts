@@ -2,10 +2,11 @@
  * Owns what keeps a path of an overlay from being published, asked before anything is done: the base has moved on (W1),
  * somebody is writing, or something is in the way. Must never change anything.
  */
-import type { FileId } from "../../schema/ids.ts";
+import type { FileId, Seq } from "../../schema/ids.ts";
 import { baseNameOf, parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
 import type { JournalRow } from "../journal.ts";
 import type { Actor } from "../node.ts";
+import { ToldSight } from "../past/told-sight.ts";
 import type { Place } from "./create.ts";
 import { findDirectory } from "./remove.ts";
 import type { Tree } from "./tree.ts";
@@ -52,7 +53,7 @@ export function refusalOfFile(publication: Publication, row: JournalRow): string
 export function refusalOfRemoval({ overlay, base }: Publication, { path, row }: Removed): string | undefined {
   const draft = draftOf(base, row);
   if (draft !== undefined) return draft;
-  return lastRow(base, path) < lastRow(overlay, path)
+  return isBefore(lastRow(base, path), lastRow(overlay, path))
     ? undefined
     : `${path} was changed in the base since ${overlay.layer} removed it.`;
 }
@@ -84,7 +85,10 @@ function occupied(publication: Publication, row: JournalRow): string | undefined
   const occupant = base.journal.get(path);
   if (occupant === undefined || occupant.fileId === row.fileId) return undefined;
   if (leaves(publication, occupant.fileId, path)) return undefined;
-  const isKnown = occupant.sha256 === row.sha256 || hasReplaced(publication, row);
+  const moved = publication.overlay.journal.find(occupant.fileId);
+  if (moved !== undefined)
+    return `The base has at ${path} what ${publication.overlay.layer} has moved to ${moved.path}: publish that, too.`;
+  const isKnown = occupant.sha256 === row.sha256 || hasReplaced(publication, row, occupant);
   return isKnown ? draftOf(base, occupant) : `The base has another file at ${path}.`;
 }
 
@@ -94,14 +98,26 @@ export function leaves({ files }: Publication, fileId: FileId, path: string): bo
 }
 
 /** Whether the base's file at the path is still the one that was there when the user removed it or put another in its place. */
-function hasReplaced({ overlay, base }: Publication, { path, fileId }: JournalRow): boolean {
+function hasReplaced(
+  { overlay, base }: Publication,
+  { path, fileId }: JournalRow,
+  occupant: JournalRow,
+): boolean {
+  const made = lastRow(base, path);
   const hidden = lastRow(overlay, path, "operation = 'hide'");
+  if (hidden !== undefined) return isBefore(made, hidden);
   const arrived = lastRow(
     overlay,
     path,
     `operation IN ('create', 'rename') AND new_hash IS NOT NULL AND file_id = ${fileId}`,
   );
-  return lastRow(base, path) < (hidden > 0 ? hidden : arrived);
+  return isBefore(made, arrived) && wasSeen(overlay, occupant, arrived?.seq);
+}
+
+/** Whether the user saw a file of the base when a row of the user's was written: a directory of the user's may cover it. */
+function wasSeen({ store, book, layer }: Tree, { path, fileId }: JournalRow, seq = 1): boolean {
+  const sighting = { bookId: book.bookId, userId: layer, path, fileId };
+  return new ToldSight(store.database).isSeen(sighting, (seq - 1) as Seq);
 }
 
 /** Directories where files are to be, and the other way round. */
@@ -120,12 +136,27 @@ function wrongKind(publication: Publication, path: TreePath): string | undefined
 /** That the user sees a file of the base or not, because of directories, is nothing that the user did to it. */
 const IS_DONE = "operation NOT IN ('cover', 'uncover')";
 
-/** Position of the layer's last row of a path that fits; 0 if there is none. */
-function lastRow({ store, book, layer }: Tree, path: string, condition = IS_DONE): number {
-  const last = store.database
-    .prepare(
-      `SELECT max(seq) FROM audit_log WHERE book_id = ? AND path = ? AND user_id = ? AND status = 'ok' AND ${condition}`,
-    )
-    .pluck();
-  return (last.get(book.bookId, path, layer) as number | null) ?? 0;
+/** Where a row is in this store's log, and in the shared log if it is known to be there. */
+interface Position {
+  readonly seq: number;
+  readonly sharedSeq: number | null;
+}
+
+/**
+ * Whether whoever made the second row had the first one. Rows of others come here after what this store had, be it that they were
+ * made before: so both logs must say so. What is not shared yet nobody elsewhere had.
+ */
+function isBefore(first: Position | undefined, second: Position | undefined): boolean {
+  if (first === undefined || second === undefined) return first === undefined;
+  const [one, other] = [first, second].map(({ sharedSeq }) => sharedSeq ?? Number.POSITIVE_INFINITY);
+  return first.seq < second.seq && (one as number) <= (other as number);
+}
+
+/** The layer's last row of a path that fits; undefined if there is none. */
+function lastRow({ store, book, layer }: Tree, path: string, condition = IS_DONE): Position | undefined {
+  const last = store.database.prepare<unknown[], Position>(
+    `SELECT a.seq, (SELECT shared_seq FROM shared_row s WHERE s.seq = a.seq) AS sharedSeq FROM audit_log a
+     WHERE book_id = ? AND path = ? AND user_id = ? AND status = 'ok' AND ${condition} ORDER BY a.seq DESC LIMIT 1`,
+  );
+  return last.get(book.bookId, path, layer);
 }

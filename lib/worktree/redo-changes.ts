@@ -144,8 +144,11 @@ function mergeInto(parts: RedoParts, redo: Redo, path: TreePath, base: FileState
   const { plan, made } = parts;
   const { mine, cause } = redo;
   const theirs = plan.at(path) as FileState;
-  const mode = base !== undefined && base.mode !== mine.file.mode ? mine.file.mode : theirs.mode;
   const isMineOnly = base !== undefined && theirs.hash === base.hash;
+  // Whether it may be executed is nothing that a link of others has.
+  const isLink = theirs.mode === JournalMode.symlink && !isMineOnly;
+  const isModeMine = base !== undefined && base.mode !== mine.file.mode && !isLink;
+  const mode = isModeMine ? mine.file.mode : theirs.mode;
   if (mine.file.hash === theirs.hash || base?.hash === mine.file.hash) {
     const isTimeMine = base !== undefined && base.mtime === theirs.mtime && isMineOnly;
     putChanged(plan, path, { ...theirs, mode, mtime: isTimeMine ? mine.file.mtime : theirs.mtime }, cause);
@@ -209,7 +212,7 @@ function keep({ plan }: RedoParts, redo: Redo, path: TreePath, base: BlobHash | 
   });
 }
 
-function makerOf(row: UnsettledRow | undefined): RowMaker {
+export function makerOf(row: UnsettledRow | undefined): RowMaker {
   // A file that was met without a row of its own cannot be: something was done to it.
   if (row === undefined) throw new Error("a file was met that nothing was done to");
   const { agent_id, uid, pid, command } = row;

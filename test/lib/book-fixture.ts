@@ -63,6 +63,11 @@ export class BookFixture {
   /** As after a restart of the daemon. */
   reopen(): void {
     this.library.close();
+    this.openStore();
+  }
+
+  /** Once more, after whatever has closed it. */
+  protected openStore(): void {
     this.library = Library.open(this.directory, this.#storeOptions);
     this.worktree = this.library.worktree(BOOK);
   }

@@ -60,15 +60,12 @@ function assertTold(library: Library): void {
     const told = [...past.filesIn(rangeBelow(""), library.log.seq as Seq)].map(
       ({ path, sha256, fileId }) => `${path} ${sha256} ${fileId}`,
     );
-    assert.deepEqual(
-      told.sort(),
-      shownIn(tree, tree.book.rootId, "").sort(),
-      `FR-018: what ${tree.layer} sees`,
-    );
+    assert.deepEqual(told.sort(), shownIn(tree).sort(), `FR-018: what ${tree.layer} sees`);
   }
 }
 
-function shownIn(tree: Tree, directory: FileId, prefix: string): string[] {
+/** Path, hash and file id of all files that a tree shows and that have a version. */
+export function shownIn(tree: Tree, directory: FileId = tree.book.rootId, prefix = ""): string[] {
   const children: [string, Node][] = [];
   listDirectory(tree, directory, 0, (name, node) => children.push([name, node]) > 0);
   return children.flatMap(([name, node]) => {

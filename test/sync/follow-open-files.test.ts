@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PfsError } from "../../schema/errors.ts";
-import { contentOf } from "../lib/book-fixture.ts";
+import { parseUserId } from "../../schema/ids.ts";
+import { contentOf, layerOf } from "../lib/book-fixture.ts";
 import { type Machine, withMachines } from "./machine.ts";
+
+const CARL = parseUserId("carl");
 
 function shared(use: (a: Machine, b: Machine) => void): Promise<void> {
   return withMachines(["alice", "bob"], (a, b) => {
@@ -199,4 +202,76 @@ test("S1: scratch in a directory that becomes a file is kept beside it", () =>
     b.fetchAll();
     assert.equal(b.text("x"), "a file");
     assert.equal(b.text("x~/.a.md.swp"), "scratch");
+  }));
+
+test("W2: what is just being made is saved, and met, where a file comes back below it", () =>
+  shared((a, b) => {
+    b.rename("part/a.md", "x.md", undefined, b.actor);
+    b.settle();
+    b.removeDirectory("part", b.actor);
+    const file = b.create("part", b.actor);
+    file.write(0, Buffer.from("being made"), b.actor);
+    a.save("x.md", "a's");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    file.release(b.actor);
+    assert.equal(b.text("x.md"), "a's");
+    assert.equal(b.text("part/a.md"), "first");
+    const [id] = [...b.worktree.conflicts.ids(0)];
+    assert.equal(b.worktree.conflicts.get(id as number)?.path, "part");
+  }));
+
+test("R1: what is just being made in a directory that makes room for a file is saved, and met, before it is scratch", () =>
+  shared((a, b) => {
+    a.save("d", "a file");
+    a.push();
+    b.pull();
+    b.rename("d", "x.md", undefined, b.actor);
+    b.settle();
+    b.makeDirectory("d", b.actor);
+    const file = b.create("d/n.md", b.actor);
+    file.write(0, Buffer.from("being made"), b.actor);
+    a.save("x.md", "a's");
+    a.push();
+    b.pull();
+    file.release(b.actor);
+    assert.deepEqual([...b.files().keys()], ["d", "part/a.md", "x.md"]);
+    assert.equal(b.worktree.conflicts.count, 1);
+  }));
+
+test("I1: a file that an editor is writing anew has no second name when others have moved it", () =>
+  shared((a, b) => {
+    b.rename("part/a.md", "a.md", undefined, b.actor);
+    b.settle();
+    b.rename("a.md", "a.md~", undefined, b.actor);
+    const file = b.create("a.md", b.actor);
+    file.write(0, Buffer.from("anew"), b.actor);
+    a.rename("part/a.md", "q.md", undefined, a.actor);
+    a.settle();
+    a.push();
+    b.pull();
+    file.release(b.actor);
+    assert.equal(b.find("a.md"), undefined);
+    assert.equal(b.text("q.md"), "anew");
+    assert.equal(b.worktree.tree.newborns.size, 0);
+  }));
+
+test("C1: who has a user's version open, and has written nothing, sees the base's when the user reverts it elsewhere", () =>
+  shared((a, b) => {
+    const [carlAtA, carlAtB] = [layerOf(a, CARL), layerOf(b, CARL)];
+    carlAtA.write("part/a.md", "carl's");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    const file = carlAtB.open("part/a.md");
+    try {
+      carlAtA.worktree.revert(["part/a.md"], a.actor);
+      a.push();
+      b.pull();
+      assert.equal(contentOf(file).toString(), "first");
+      assert.equal(carlAtB.text("part/a.md"), "first");
+    } finally {
+      file.release(b.actor);
+    }
   }));

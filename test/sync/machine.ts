@@ -1,7 +1,7 @@
 // A machine that shares the book of a BookFixture on a MemoryRemote, for the tests of sync.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { INLINE_MAX_BYTES } from "../../lib/blobs.ts";
@@ -18,11 +18,11 @@ import { shareFirst } from "../../lib/sync/share-first.ts";
 import type { SyncParts } from "../../lib/sync/sync-parts.ts";
 import { verifyStore } from "../../lib/verify.ts";
 import type { FollowCounts } from "../../lib/worktree/follow-remote.ts";
-import { BASE, type BlobHash } from "../../schema/ids.ts";
+import { BASE, type BlobHash, type UserId } from "../../schema/ids.ts";
 import { localOperations } from "../../schema/log-row.ts";
 import { FIRST_STRICT_SEQ, type RowToShare, type SharedRow } from "../../schema/shared-row.ts";
 import { actorNamed, BOOK, BookFixture, type BookOptions } from "../lib/book-fixture.ts";
-import { assertSound } from "../lib/soundness.ts";
+import { assertSound, shownIn } from "../lib/soundness.ts";
 import { Cut, type Fault, MemoryRemote } from "./memory-remote.ts";
 
 const PAGE = 1000;
@@ -44,6 +44,10 @@ export class Machine extends BookFixture {
 
   /** Where its next push is cut off. */
   fault: Fault | undefined;
+  /** How much it pulls and pushes at once. */
+  pageRows = 5;
+  /** Its network is gone: all that is asked of the remote is. */
+  isCutOff = false;
   /** What others do between its next pull and what it sends. */
   race: (() => Promise<void>) | undefined;
 
@@ -106,6 +110,16 @@ export class Machine extends BookFixture {
     super.reopen();
   }
 
+  /** As after kill -9: with what the files hold now, and nothing that an end would have put in order. */
+  crash(): void {
+    const image = `${this.directory}-image`;
+    cpSync(this.directory, image, { recursive: true });
+    this.close();
+    rmSync(this.directory, { recursive: true });
+    renameSync(image, this.directory);
+    this.openStore();
+  }
+
   #closeReader(): void {
     this.#reader?.close();
     this.#reader = undefined;
@@ -114,7 +128,7 @@ export class Machine extends BookFixture {
   #parts(reader: StoreReader): SyncParts {
     const { remote, library } = this;
     return {
-      ...{ bookId: BOOK, storeId: library.signer.storeId, reader, pageRows: 5 },
+      ...{ bookId: BOOK, storeId: library.signer.storeId, reader, pageRows: this.pageRows },
       log: {
         append: async (_, rows, pulledSeq) => {
           await this.#race();
@@ -127,8 +141,14 @@ export class Machine extends BookFixture {
           if (outcome.type === "moved") return { ...outcome, current: outcome.current as BlobHash | null };
           return { ...outcome, head };
         },
-        readClaim: async () => ({ position: 0, isHeld: false }),
-        rowsAfter: async (_, after, limit, knownHash) => remote.rowsAfter(after, limit, knownHash),
+        readClaim: async () => {
+          this.#refuseCutOff();
+          return { position: 0, isHeld: false };
+        },
+        rowsAfter: async (_, after, limit, knownHash) => {
+          this.#cutAt("rows");
+          return remote.rowsAfter(after, limit, knownHash);
+        },
       },
       blobs: {
         put: async (source) => {
@@ -139,12 +159,11 @@ export class Machine extends BookFixture {
           remote.blobs.set(source.hash, Buffer.concat(pieces));
           return "stored";
         },
-        has: async (hash) => remote.blobs.has(hash),
-        async *get(hash) {
-          const bytes = remote.blobs.get(hash);
-          assert.ok(bytes !== undefined, `the remote has ${hash}`);
-          yield bytes;
+        has: async (hash) => {
+          this.#refuseCutOff();
+          return remote.blobs.has(hash);
         },
+        get: (hash) => this.#get(hash),
       },
       owner: {
         followRemote: async (bookId, page) => library.followRemote(bookId, page),
@@ -157,7 +176,19 @@ export class Machine extends BookFixture {
     };
   }
 
+  async *#get(hash: string): AsyncGenerator<Uint8Array> {
+    this.#cutAt("get");
+    const bytes = this.remote.blobs.get(hash);
+    assert.ok(bytes !== undefined, `the remote has ${hash}`);
+    yield bytes;
+  }
+
+  #refuseCutOff(): void {
+    if (this.isCutOff) throw new Cut("no network");
+  }
+
   #cutAt(point: Fault): void {
+    this.#refuseCutOff();
     if (this.fault !== point) return;
     this.fault = undefined;
     throw new Cut(point);
@@ -224,6 +255,23 @@ export class Machine extends BookFixture {
       .pluck()
       .get(seq, path, user_id) as number | null;
     return first ?? undefined;
+  }
+
+  /** Path, hash and file id of what a user sees, but for files of the base that something here covers which is in no log. */
+  view(user: UserId, covered: ReadonlySet<number>): string[] {
+    const shown = shownIn(this.library.worktree(BOOK, user).tree).sort();
+    return shown.filter((each) => !covered.has(Number(each.split(" ").at(-1))));
+  }
+
+  /** Files of the base that a directory of the user's covers here, which is in no log. */
+  coveredFrom(user: UserId): number[] {
+    return this.library.store.database
+      .prepare<unknown[], number>(
+        `SELECT file_id FROM audit_log WHERE user_id = :user AND operation = 'cover' AND seq =
+         (SELECT max(l.seq) FROM audit_log l WHERE l.user_id = :user AND l.file_id = audit_log.file_id AND l.status = 'ok')`,
+      )
+      .pluck()
+      .all({ user });
   }
 
   loggedHashes(): (string | null)[] {

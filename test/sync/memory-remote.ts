@@ -7,10 +7,10 @@ import { entryHash, GENESIS_HASH } from "../../schema/log-row.ts";
 import { canonicalSharedJson, type RowToShare, type SharedRow } from "../../schema/shared-row.ts";
 
 /**
- * Where a push is cut off: before bytes, before the rows, after them, before it is noted that they are there. `late` rows
- * arrive when somebody else sends some, or nobody ever does.
+ * Where a sync is cut off: before rows or bytes that it pulls; before bytes that it pushes, before the rows, after them, before it
+ * is noted that they are there. `late` rows arrive when somebody else sends some, or nobody ever does.
  */
-export const faults = ["put", "append", "answer", "note", "late"] as const;
+export const faults = ["rows", "get", "put", "append", "answer", "note", "late"] as const;
 export type Fault = (typeof faults)[number];
 
 /** A connection or a process ends at that point. */

@@ -1,0 +1,41 @@
+/**
+ * Owns what becomes of what a user hid of the base here, or showed again, once what others did is done: it is done again upon
+ * that, unless the version that it went with did not come to be. Must never hide what the user changed elsewhere since.
+ */
+import { BASE } from "../../schema/ids.ts";
+import type { SharedPosition, SharedRows } from "../shared-rows.ts";
+import type { LayerPlan } from "./layer-plan.ts";
+import type { LayerPlans } from "./layer-plans.ts";
+import type { MetView } from "./layer-rebase.ts";
+import { makerOf } from "./redo-changes.ts";
+
+/** Of one layer, after its files. */
+export function redoViews(
+  plan: LayerPlan,
+  plans: LayerPlans,
+  views: readonly MetView[],
+  shared: SharedRows,
+  { pulledSeq }: SharedPosition,
+): void {
+  for (const view of views) {
+    const { fileId, first, last } = view;
+    const path = plans.of(BASE).pathOf(fileId);
+    if (path === undefined) continue;
+    const isHidden =
+      plan.hidden.get(fileId) ??
+      shared.wasHidden(fileId, plan.tree.layer, pulledSeq) ??
+      first.operation === "revert";
+    // Something of the user's own has its name: whether the base's shows beneath is nothing that anybody sees.
+    const wanted = plan.at(path) === undefined ? isToHide(plan, view, path) : isHidden;
+    plan.hidden.set(fileId, wanted);
+    if (wanted === isHidden) continue;
+    const cause = { maker: makerOf(last), sharedSeq: undefined };
+    plan.remove(path, wanted ? "hide" : "revert", cause, fileId);
+  }
+}
+
+/** What was hidden as it was moved shows where it is not moved; what others changed since it was removed stays. */
+function isToHide(plan: LayerPlan, { fileId, last, hadVersion }: MetView, path: string): boolean {
+  const own = plan.pathOf(fileId);
+  return last.operation === "hide" && hadVersion === (own !== undefined) && own !== path;
+}

@@ -1,0 +1,108 @@
+// What a pull does to what users hide of the base: every machine of the user shows the same, whoever came first.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseUserId } from "../../schema/ids.ts";
+import { type BookFixture, layerOf } from "../lib/book-fixture.ts";
+import { type Machine, settleAll, withMachines } from "./machine.ts";
+
+const CARL = parseUserId("carl");
+
+/** Two machines with `a.md` and `b.md` in the base, and the same user on both, who must see the same in the end. */
+function shared(
+  use: (a: Machine, b: Machine, carlAtA: BookFixture, carlAtB: BookFixture) => void,
+): Promise<void> {
+  return withMachines(["alice", "bob"], (a, b) => {
+    for (const name of ["a.md", "b.md"]) a.save(name, name);
+    exchange(a, b);
+    use(a, b, layerOf(a, CARL), layerOf(b, CARL));
+    settleAll([a, b]);
+    exchange(a, b);
+    const [atA, atB] = [a, b].map((machine) => machine.view(CARL, new Set()));
+    assert.deepEqual(atA, atB);
+  });
+}
+
+/** Each pushes in turn, and has what all did. */
+function exchange(...machines: Machine[]): void {
+  for (const machine of machines) {
+    for (const each of machine.library.openWorktrees()) each.settle(0);
+    machine.push();
+  }
+  for (const machine of machines) {
+    machine.pull();
+    machine.fetchAll();
+  }
+}
+
+const hiding = ({ actor }: Machine) => ({ ...actor, hidesBase: true });
+
+function hide(layer: BookFixture, machine: Machine, path: string): void {
+  layer.unlink(path, hiding(machine));
+  layer.settle();
+}
+
+test("a file that the user cannot move, as others came first, shows where it was", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.rename("a.md", "c.md", undefined, hiding(a));
+    carlAtB.write("c.md", "made elsewhere");
+    exchange(b, a);
+    assert.equal(carlAtA.text("a.md"), "a.md");
+    assert.equal(carlAtA.text("c.md"), "made elsewhere");
+    assert.equal(carlAtA.worktree.conflicts.count, 1);
+  }));
+
+test("a file that the user removed stays where the user changed it elsewhere before that was known", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    hide(carlAtA, a, "a.md");
+    carlAtB.write("a.md", "changed elsewhere");
+    exchange(b, a);
+    assert.equal(carlAtA.text("a.md"), "changed elsewhere");
+    carlAtB.unlink("a.md", b.actor);
+    exchange(b, a);
+    assert.equal(carlAtA.text("a.md"), "a.md");
+  }));
+
+test("what is hidden here is hidden everywhere, although the user did something else to its name elsewhere first", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    hide(carlAtA, a, "a.md");
+    carlAtB.write("a.md", "for a moment");
+    carlAtB.worktree.revert(["a.md"], b.actor);
+    exchange(b, a);
+    for (const carl of [carlAtA, carlAtB]) assert.equal(carl.find("a.md"), undefined);
+  }));
+
+test("what is hidden stays hidden under the name of another file that the base has moved it over", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    hide(carlAtA, a, "b.md");
+    exchange(a, b);
+    a.rename("b.md", "a.md", undefined, a.actor);
+    exchange(a, b);
+    for (const carl of [carlAtA, carlAtB]) assert.equal(carl.find("a.md"), undefined);
+  }));
+
+test("what a user removed a moment ago stays removed when others move it in the base", () =>
+  shared((a, b, carlAtA) => {
+    carlAtA.unlink("a.md", hiding(a));
+    b.rename("a.md", "c.md", undefined, b.actor);
+    b.settle();
+    b.push();
+    a.pull();
+    carlAtA.settle();
+    assert.equal(carlAtA.find("c.md"), undefined);
+  }));
+
+test("a file of the base is hidden where the base has it, also where the user has a directory of that name", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtB.makeDirectory("d", b.actor);
+    carlAtB.write("d/x.md", "x");
+    a.save("d/a.md", "base's");
+    hide(carlAtA, a, "d/a.md");
+    exchange(a, b);
+    exchange(a, b);
+    carlAtB.unlink("d/x.md", b.actor);
+    carlAtB.settle();
+    carlAtB.removeDirectory("d", b.actor);
+    exchange(b, a);
+    assert.equal(carlAtB.find("d/a.md"), undefined);
+  }));
