@@ -14,6 +14,20 @@ test("permissions: another user reads and writes only what the modes allow", asy
 os.mkdir("open"); os.chmod("open", 0o777); os.mkdir("sticky"); os.chmod("sticky", 0o1777); os.mkdir("private", 0o700)
 put("private/x", b""); put("readable", b"r"); os.chmod("readable", 0o644); put("secret", b"s"); os.chmod("secret", 0o600)
 put("sticky/roots", b""); os.chmod("sticky/roots", 0o666)
+os.mkdir("others"); put("others/file", b"theirs")
+for path, mode in (("others", 0o775), ("others/file", 0o664)): os.chmod(path, mode); os.chown(path, 1, 1)
+def as_other():
+    fails("EACCES", put, "others/file", b""); fails("EACCES", os.truncate, "others/file", 0); fails("EACCES", put, "others/new", b""); fails("EACCES", os.unlink, "others/file"); fails("EACCES", os.rename, "others/file", "open/file")
+    assert get("others/file") == b"theirs"
+def as_owner(): put("others/file", b"theirs, changed"); put("others/new", b""); os.unlink("others/new")
+def run_as(uid, gid, work):
+    pid = os.fork()
+    if pid == 0:
+        try: os.setgroups([]); os.setgid(gid); os.setuid(uid); work(); os._exit(0)
+        except BaseException:
+            import traceback; traceback.print_exc(); os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+run_as(65534, 65534, as_other); run_as(1, 65534, as_owner); run_as(65534, 1, as_owner)
 pid = os.fork()
 if pid == 0:
     try:
@@ -36,13 +50,14 @@ assert get("open/mine") == b"m"; os.chmod("open/mine", 0o600); assert get("open/
   });
 });
 
-test("permissions: a set-user-id program on a mount runs as who runs it", async () => {
+test("permissions: a set-user-id program on a mount runs as who runs it, and devices are none", async () => {
   await withBook({ allowOther: true }, async ({ dir }) => {
     const { stdout } = await trySh(
       dir,
       `cp "$(command -v id)" id && chmod 4755 id && stat -c %a id && ${AS_NOBODY} ./id -u`,
     );
     assert.equal(stdout, "4755\n65534\n");
+    assert.match((await trySh(dir, "findmnt -no OPTIONS -T .")).stdout, /\bnosuid,nodev\b/);
   });
 });
 
