@@ -1,8 +1,16 @@
 // rename(2) through the real kernel: every combination of what is moved and what is in its way.
 
 import assert from "node:assert/strict";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
+import { readLog } from "../../lib/history.ts";
+import { StoreReader } from "../../lib/reader.ts";
+import { parseBookId } from "../../schema/ids.ts";
 import { python, sh, withBook } from "./harness.ts";
+
+/** As the server names it. */
+const BOOK = parseBookId("test-book");
 
 test("rename: files, directories, symlinks onto each other behave as POSIX says", async () => {
   await withBook({}, async ({ dir, plain }) => {
@@ -108,8 +116,8 @@ assert get("y.md") == b"ZZZZ" and get("z.md") == b"onetwo"
   });
 });
 
-test("rename: a chapter with many lessons is renamed at once, and its open files with it", async () => {
-  await withBook({}, async ({ dir }) => {
+test("rename: a chapter with many lessons is renamed at once, and its open files with it; I1: the log follows each lesson", async () => {
+  await withBook({}, async ({ dir, plain }) => {
     await python(
       dir,
       `
@@ -126,6 +134,31 @@ assert os.stat("other/c/..").st_ino == os.stat("other").st_ino
 `,
     );
     assert.equal((await sh(dir, "mv other/c other/d && ls other/d | wc -l")).trim(), "50");
+    const reader = StoreReader.openBeside(join(plain, "../store"));
+    try {
+      const renames = [...readLog(reader, { operation: "rename" })];
+      // A row at the old path and one at the new one, for each lesson.
+      assert.equal(renames.length, 3 * 100);
+      for (const at of [0, 100, 200])
+        assert.equal(new Set(renames.slice(at, at + 100).map(({ timestamp }) => timestamp)).size, 1);
+      for (let number = 0; number < 50; number++) {
+        const path = `other/d/lesson-${number}.md`;
+        const { ino } = await stat(join(dir, path));
+        const rows = [...readLog(reader, { bookId: BOOK, path, followRenames: true })];
+        const told = rows
+          .filter(({ operation }) => operation !== "update")
+          .map((row) => `${row.operation} ${row.path}`);
+        assert.deepEqual(told, [
+          ...["other/d", "other/c", "other/c", "part/02-chapter", "part/02-chapter", "part/chapter"].map(
+            (folder) => `rename ${folder}/lesson-${number}.md`,
+          ),
+          `create part/chapter/lesson-${number}.md`,
+        ]);
+        assert.deepEqual([...new Set(rows.map((row) => row.file_id))], [ino], path);
+      }
+    } finally {
+      reader.close();
+    }
   });
 });
 
