@@ -1,5 +1,5 @@
-// `pfs repair` against every damage that verify can name: what log and bytes say is made again, and what only a backup can
-// bring back stays as it is and is named.
+// `pfs repair` against the damages of damages.ts (every-finding.test.ts has the rarer ones): what log and bytes say is made again,
+// and what only a backup can bring back stays as it is and is named.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -24,7 +24,7 @@ export function fillStore({ worktree }: TestStore): void {
 export function assertReadable(findings: readonly Finding[]): void {
   for (const { message, hint, subject } of findings) {
     assert.match(message, /^\S.*\.$/s);
-    assert.match(hint, /^[A-Z].*\.$/s);
+    assert.match(hint, /^[A-Z`].*\.$/s);
     assert.equal(typeof subject, "string");
   }
 }
