@@ -15,7 +15,7 @@ import { makeBook } from "./book.ts";
 import { measureImport, measureOpening } from "./opening.ts";
 import { measurePlans, type PlanFigures } from "./plans.ts";
 import { measureSync } from "./sync.ts";
-import { rotated, runPinned, startNative, startPeer, startPfs, type Target } from "./targets.ts";
+import { isPresent, rotated, runPinned, startNative, startPeer, startPfs, type Target } from "./targets.ts";
 import { measureViews, type ViewFigure } from "./views.ts";
 
 /** They are short, and differ most from each other: 0.8 to 1.8 × where the median is 1.15. */
@@ -118,7 +118,9 @@ function tableOf(figures: Figures, names: readonly string[]): string {
     const values = new Map([...(figures.get(key) ?? [])].map(([name, list]) => [name, median(list)]));
     const cells = names.map((name) => format(values.get(name) ?? Number.NaN));
     let verdict = " | ";
-    if (against !== undefined && limit !== undefined) {
+    if (against !== undefined && limit !== undefined && !names.includes(against)) {
+      verdict = `${isThroughput === true ? "≥" : "≤"} ${limit} × ${against} | no ${against}`;
+    } else if (against !== undefined && limit !== undefined) {
       const ratios = ratiosOf(figures.get(key), against);
       const ratio = median(ratios);
       const met = isThroughput === true ? ratio >= limit : ratio <= limit;
@@ -184,15 +186,18 @@ async function measurePeers(work: string): Promise<string> {
     const book = join(work, "book");
     makeBook(book, BOOK);
     targets.push(startNative(book, work));
-    for (const kind of ["overlayfs", "fuse-overlayfs", "bindfs"] as const)
-      targets.push(startPeer(kind, book, work));
+    const peers = ["overlayfs", "fuse-overlayfs", "bindfs"] as const;
+    const present = peers.filter(isPresent);
+    for (const kind of present) targets.push(startPeer(kind, book, work));
     targets.push(startPfs(book, work), startPfs(book, work, "fuse-native"));
     const figures: Figures = new Map();
     measureAll(targets, figures);
-    return tableOf(
+    const table = tableOf(
       figures,
       targets.map(({ name }) => name),
     );
+    const absent = peers.filter((kind) => !present.includes(kind));
+    return absent.length === 0 ? table : `${table}\n\nNot on this machine: ${absent.join(", ")}.`;
   } finally {
     for (const target of targets) target.stop();
   }

@@ -2,7 +2,7 @@
  * What is measured: the native file system, its peers, and pfs, each showing a tree of the same files. Every target cleans up after
  * itself. Needs root, for mounting.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Transport } from "../../schema/mount-options.ts";
@@ -41,12 +41,15 @@ export function startNative(book: string, work: string): Target {
   return { name: "native", directory, stop() {} };
 }
 
+export type Peer = "overlayfs" | "fuse-overlayfs" | "bindfs";
+
+/** The kernel brings overlayfs; the others are programs. */
+export function isPresent(kind: Peer): boolean {
+  return kind === "overlayfs" || spawnSync(kind, ["--version"]).error === undefined;
+}
+
 /** `kind` is the mount program; all but bindfs get an upper directory. */
-export function startPeer(
-  kind: "overlayfs" | "fuse-overlayfs" | "bindfs",
-  book: string,
-  work: string,
-): Target {
+export function startPeer(kind: Peer, book: string, work: string): Target {
   const at = (name: string) => {
     const path = join(work, kind, name);
     mkdirSync(path, { recursive: true });
