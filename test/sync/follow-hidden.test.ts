@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { parseUserId } from "../../schema/ids.ts";
 import { type BookFixture, layerOf } from "../lib/book-fixture.ts";
 import { type Machine, settleAll, withMachines } from "./machine.ts";
+import { viewOf } from "./machine-views.ts";
 
 const CARL = parseUserId("carl");
 
@@ -18,7 +19,7 @@ function shared(
     use(a, b, layerOf(a, CARL), layerOf(b, CARL));
     settleAll([a, b]);
     exchange(a, b);
-    const [atA, atB] = [a, b].map((machine) => machine.view(CARL, new Set()));
+    const [atA, atB] = [a, b].map((machine) => viewOf(machine, CARL));
     assert.deepEqual(atA, atB);
   });
 }

@@ -18,11 +18,11 @@ import { shareFirst } from "../../lib/sync/share-first.ts";
 import type { SyncParts } from "../../lib/sync/sync-parts.ts";
 import { verifyStore } from "../../lib/verify.ts";
 import type { FollowCounts } from "../../lib/worktree/follow-remote.ts";
-import { BASE, type BlobHash, type UserId } from "../../schema/ids.ts";
+import { BASE, type BlobHash } from "../../schema/ids.ts";
 import { localOperations } from "../../schema/log-row.ts";
 import { FIRST_STRICT_SEQ, type RowToShare, type SharedRow } from "../../schema/shared-row.ts";
 import { actorNamed, BOOK, BookFixture, type BookOptions } from "../lib/book-fixture.ts";
-import { assertSound, shownIn } from "../lib/soundness.ts";
+import { assertSound } from "../lib/soundness.ts";
 import { Cut, type Fault, MemoryRemote } from "./memory-remote.ts";
 
 const PAGE = 1000;
@@ -141,10 +141,7 @@ export class Machine extends BookFixture {
           if (outcome.type === "moved") return { ...outcome, current: outcome.current as BlobHash | null };
           return { ...outcome, head };
         },
-        readClaim: async () => {
-          this.#refuseCutOff();
-          return { position: 0, isHeld: false };
-        },
+        readClaim: async () => ({ position: 0, isHeld: false }),
         rowsAfter: async (_, after, limit, knownHash) => {
           this.#cutAt("rows");
           return remote.rowsAfter(after, limit, knownHash);
@@ -200,13 +197,6 @@ export class Machine extends BookFixture {
     await race?.();
   }
 
-  /** Path by path, what every machine must have: file id, mode, hash. */
-  identities(layer: string): unknown[] {
-    return this.library.store.database
-      .prepare("SELECT path, file_id, mode, sha256 FROM file_journal WHERE user_id = ? ORDER BY path")
-      .all(layer);
-  }
-
   /** O1: what is said on the remote to be of this machine is a row of its log, and every row of it is there or came from there. */
   assertRowsOnce(): void {
     const rows = this.log();
@@ -255,23 +245,6 @@ export class Machine extends BookFixture {
       .pluck()
       .get(seq, path, user_id) as number | null;
     return first ?? undefined;
-  }
-
-  /** Path, hash and file id of what a user sees, but for files of the base that something here covers which is in no log. */
-  view(user: UserId, covered: ReadonlySet<number>): string[] {
-    const shown = shownIn(this.library.worktree(BOOK, user).tree).sort();
-    return shown.filter((each) => !covered.has(Number(each.split(" ").at(-1))));
-  }
-
-  /** Files of the base that a directory of the user's covers here, which is in no log. */
-  coveredFrom(user: UserId): number[] {
-    return this.library.store.database
-      .prepare<unknown[], number>(
-        `SELECT file_id FROM audit_log WHERE user_id = :user AND operation = 'cover' AND seq =
-         (SELECT max(l.seq) FROM audit_log l WHERE l.user_id = :user AND l.file_id = audit_log.file_id AND l.status = 'ok')`,
-      )
-      .pluck()
-      .all({ user });
   }
 
   loggedHashes(): (string | null)[] {
