@@ -99,7 +99,7 @@ export class Store {
       return new Store(directory, database, lock, options);
     } catch (error) {
       database?.close();
-      lock.release();
+      lock.giveBack();
       throw asUnwritable(error, directory);
     }
   }

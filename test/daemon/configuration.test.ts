@@ -4,12 +4,15 @@ import assert from "node:assert/strict";
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -105,6 +108,10 @@ test("an edited configuration moves only the mounts that it changes; one that is
     const daemon = start(PFS, "up");
     await daemon.until(/^Serving the store/);
     writeFileSync(join(dir, "a.md"), "one");
+    // What a mount that is made anew does not have.
+    const untouched = mountIdOf(dir);
+    const draft = openSync(join(dir, "draft.md"), "w");
+    writeSync(draft, "begun, ");
 
     save({ books, mounts: [mount, { ...mount, directory: otherDir, options: "ro" }] });
     await eventually("the second mount is there", () => existsSync(join(otherDir, "a.md")));
@@ -129,8 +136,19 @@ test("an edited configuration moves only the mounts that it changes; one that is
     );
     assert.deepEqual((await statusOf(place)).config?.problems, []);
 
+    assert.notEqual(untouched, undefined);
+    assert.equal(mountIdOf(dir), untouched);
+    writeSync(draft, "and ended");
+    closeSync(draft);
+    assert.equal(readFileSync(join(dir, "draft.md"), "utf8"), "begun, and ended");
     await place.pfs("stop");
   }));
+
+/** That of proc_pid_mountinfo(5); undefined where nothing is mounted. */
+function mountIdOf(directory: string): string | undefined {
+  const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  return lines.map((line) => line.split(" ")).find((fields) => fields[4] === directory)?.[0];
+}
 
 test("a mount of the configuration through fuse-native is warned of, in the daemon's log and at a terminal", () =>
   withConfig(async (place, save) => {

@@ -137,7 +137,7 @@ const editors: Case[] = [
     log: UPDATE,
   },
   {
-    title: "LibreOffice: .~lock.x#, luXXXX.tmp, the old one copied, written over",
+    title: "LibreOffice: .~lock.x#, luXXXX.tmp, the old one renamed to a backup, the new one into its place",
     run: node(`const lock = ".~lock." + f + "#"; fs.writeFileSync(lock, ",me,here;", { flag: "wx" }); const t = "lu12345a1b2c.tmp"; fs.writeFileSync(t, text, { flag: "wx", mode: 0o600 });
 fs.chmodSync(t, 0o644); fs.renameSync(f, f + "~"); fs.renameSync(t, f); fs.unlinkSync(f + "~"); fs.unlinkSync(lock);`),
     log: UPDATE,

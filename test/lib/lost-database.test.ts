@@ -60,12 +60,13 @@ const KILLED_OWNER = `
   process.kill(process.pid, "SIGKILL");
 `;
 
-/** All files with what is in them, but what every look at a store writes: the lock, and SQLite's index of its log. */
+/** All files with what is in them, but what every look at a store writes: a lock of nobody, and SQLite's index of its log. */
 function contentsOf(directory: string): Record<string, string> {
   const contents: Record<string, string> = {};
   for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" }).sort()) {
     const path = join(directory, name);
-    if (["lock", "pfs.db-shm"].includes(name) || !statSync(path).isFile()) continue;
+    if (name === "pfs.db-shm" || !statSync(path).isFile()) continue;
+    if (name === "lock" && statSync(path).size === 0) continue;
     contents[name] = createHash("sha256").update(readFileSync(path)).digest("hex");
   }
   return contents;

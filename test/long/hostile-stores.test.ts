@@ -16,6 +16,7 @@ import {
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import Sqlite from "better-sqlite3";
 import { execute, type Place, withPlace } from "../daemon/harness.ts";
 
 /** Calls `use` in a place whose store is a small disk of its own. */
@@ -147,31 +148,42 @@ test("FULL: a disk that fills up while four programs save: ENOSPC, nothing ackno
     assert.equal((await run("stop")).code, 0);
   }));
 
-test("R2: cut or lost bytes are EIO on a mount and named by errors.jsonl, verify and export; the other files are there", () =>
+test("R2: changed, cut or lost bytes are EIO on a mount and named by errors.jsonl, verify and export; the other files are there", () =>
   withPlace(async ({ pfs, run, store, top, dir }) => {
     await pfs("import", "my-book", makeSource(top));
     const [object = ""] = globSync(join(store, "objects/*/*"));
-    for (const [damage, words] of [
-      [() => truncateSync(object, 1000), /do not match/],
-      [() => rmSync(object), /missing/],
-    ] as const) {
+    const bytes = { large: readFileSync(join(top, "source/large")), small: Buffer.from("small\n") };
+    const change = (): void => {
+      const database = new Sqlite(join(store, "pfs.db"));
+      database.exec("UPDATE blob SET data = zeroblob(length(data)) WHERE data IS NOT NULL");
+      database.close();
+    };
+    for (const [index, [path, other, damage, words]] of (
+      [
+        ["small", "large", change, /do not match/],
+        ["large", "small", () => writeFileSync(object, Buffer.alloc(bytes.large.length)), /do not match/],
+        ["large", "small", () => truncateSync(object, 1000), /do not match/],
+        ["large", "small", () => rmSync(object), /missing/],
+      ] as const
+    ).entries()) {
       damage();
       await pfs("mount", "my-book", dir);
-      await assert.rejects(readFile(join(dir, "large")), { code: "EIO" });
-      assert.equal(await readFile(join(dir, "small"), "utf8"), "small\n");
+      await assert.rejects(readFile(join(dir, path)), { code: "EIO" });
+      assert.deepEqual(await readFile(join(dir, other)), bytes[other]);
       const told = JSON.parse((await readFile(join(dir, ".pfs/errors.jsonl"), "utf8")).trimEnd());
-      assert.deepEqual([told.code, told.path], ["CORRUPT", "large"]);
+      assert.deepEqual([told.code, told.path], ["CORRUPT", path]);
       assert.match(told.message, words);
       const verified = await run("verify", "--json");
       assert.equal(verified.code, 1);
-      assert.equal(JSON.parse(verified.stdout).subject, "large");
-      const exported = await run("export", "my-book", join(top, `copy-${words.source.length}`));
+      assert.equal(JSON.parse(verified.stdout).subject, path);
+      const exported = await run("export", "my-book", join(top, `copy-${index}`));
       assert.equal(exported.code, 1);
-      assert.match(exported.stderr, /^pfs: large cannot be read: .*\n {2}All others \(1\) were written\./);
+      assert.ok(exported.stderr.startsWith(`pfs: ${path} cannot be read: `), exported.stderr);
+      assert.match(exported.stderr, /\n {2}All others \(1\) were written\./);
       await pfs("stop");
+      await pfs("import", "my-book", join(top, "source"));
+      assert.match(await pfs("verify"), /^The store is sound/);
     }
-    await pfs("import", "my-book", join(top, "source"));
-    assert.match(await pfs("verify"), /^The store is sound/);
   }));
 
 test("a database that is cut short or overwritten is refused by every command, with what to do, and left as it is", () =>
