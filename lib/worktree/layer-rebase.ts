@@ -19,6 +19,8 @@ export interface Met {
   readonly fileId: FileId;
   /** What both sides began with: as it is shared. */
   readonly synced: Placed | undefined;
+  /** Where both sides began; in an overlay that may be where the base has it. */
+  readonly begunAt: TreePath | undefined;
   /** As it was here. */
   readonly mine: Placed | undefined;
   /** The last row of the log about it: who is answerable for what was done here. */
@@ -72,11 +74,20 @@ export class LayerRebase {
     this.#load();
     for (const { path, fileId } of changes) {
       this.#lookAround(path);
-      // A file that was only ever here is no business of others, whatever they call theirs.
       const places = fileId === undefined ? [] : [...(this.#byFile.get(fileId) ?? [])];
-      if (places.some((each) => this.#syncedAt(each)?.fileId === fileId)) this.#lookAround(...places);
+      if (fileId !== undefined && this.#isOfOthers(fileId, places)) this.#lookAround(...places);
     }
     for (let path = this.#queue.pop(); path !== undefined; path = this.#queue.pop()) this.#look(path);
+  }
+
+  /** A file that was only ever here is no business of others, whatever they call theirs. One of the base is. */
+  #isOfOthers(fileId: FileId, places: readonly TreePath[]): boolean {
+    if (this.#pathInBase(fileId) !== undefined) return true;
+    return places.some((each) => this.#syncedAt(each)?.fileId === fileId);
+  }
+
+  #pathInBase(fileId: FileId): TreePath | undefined {
+    return this.#plan.tree.base?.journal.find(fileId)?.path as TreePath | undefined;
   }
 
   /** Takes back what was met. `touched`: paths of which the next row says the rest. */
@@ -113,6 +124,7 @@ export class LayerRebase {
       fileId,
       mine,
       synced: this.#places.get(fileId),
+      begunAt: this.#places.get(fileId)?.path ?? this.#pathInBase(fileId),
       row: this.#lastRows.get(fileId) ?? this.#lastRowAt(this.#places.get(fileId)?.path),
     }));
   }

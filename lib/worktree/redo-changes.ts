@@ -39,6 +39,7 @@ export interface RedoParts extends Merging {
 interface Redo {
   readonly fileId: FileId;
   readonly base: Placed | undefined;
+  readonly begunAt: TreePath | undefined;
   readonly mine: Placed;
   readonly row: UnsettledRow | undefined;
   readonly cause: RowCause;
@@ -47,12 +48,15 @@ interface Redo {
 /** Does again what was done here. */
 export function redoChanges(parts: RedoParts, met: readonly Met[]): void {
   const { plan, ancestors } = parts;
-  const changes = met.map((each) => ({ ...each, synced: ancestors.get(each.fileId) ?? each.synced }));
+  const changes = met.map((each) => {
+    const ancestor = ancestors.get(each.fileId);
+    return ancestor === undefined ? each : { ...each, synced: ancestor, begunAt: ancestor.path };
+  });
   for (const each of changes) if (each.mine === undefined) redoRemoval(plan, each);
-  const kept = changes.flatMap(({ fileId, synced, mine, row }): Redo[] =>
+  const kept = changes.flatMap(({ fileId, synced, begunAt, mine, row }): Redo[] =>
     mine === undefined || isUnchanged(synced, mine)
       ? []
-      : [{ fileId, base: synced, mine, row, cause: { maker: makerOf(row), sharedSeq: undefined } }],
+      : [{ fileId, base: synced, begunAt, mine, row, cause: { maker: makerOf(row), sharedSeq: undefined } }],
   );
   redoMoves(plan, kept);
   for (const redo of kept) redoContent(parts, redo);
@@ -85,7 +89,7 @@ function redoRemoval(plan: LayerPlan, { fileId, synced, row }: Met): void {
 function redoMoves(plan: LayerPlan, redos: readonly Redo[]): void {
   let moves = redos.flatMap((redo) => {
     const from = plan.pathOf(redo.fileId);
-    const isMoved = redo.base !== undefined && redo.base.path !== redo.mine.path && from === redo.base.path;
+    const isMoved = redo.begunAt !== undefined && redo.begunAt !== redo.mine.path && from === redo.begunAt;
     return isMoved && from !== redo.mine.path ? [{ redo, from, to: redo.mine.path }] : [];
   });
   const isFree = (to: TreePath): boolean => {

@@ -234,3 +234,19 @@ test("FR-018: what a user made and reverted elsewhere is not seen where the user
     a.pull();
     assert.equal(a.log().at(-1)?.operation, "cover");
   }));
+
+test("I1: a file of the base that a user moves on one machine and edits on another is one file, with both", () =>
+  shared((a, b, carlAtA) => {
+    const carlAtB = hiding(b, CARL);
+    carlAtA.write("part/a.md", LINES.replace("one", "ONE"));
+    a.push();
+    carlAtB.rename("part/a.md", "part/moved.md", undefined, { ...b.actor, hidesBase: true });
+    b.push();
+    b.fetchAll();
+    a.pull();
+    for (const carl of [carlAtA, carlAtB]) {
+      assert.equal(carl.text("part/moved.md"), LINES.replace("one", "ONE"));
+      assert.equal(carl.node("part/moved.md").fileId, a.node("part/a.md").fileId);
+      assert.equal(carl.find("part/a.md"), undefined);
+    }
+  }));
