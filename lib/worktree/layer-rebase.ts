@@ -189,11 +189,15 @@ export class LayerRebase {
     const mine = this.#plan.at(path);
     const synced = toState(this.#syncedAt(path), this.#plan);
     this.#seen.set(path, { synced, mine });
-    for (const row of this.#byPath.get(path) ?? []) this.#noteView(row);
+    for (const row of this.#byPath.get(path) ?? []) {
+      this.#noteView(row);
+      // None of its rows counts any more: those that went with them do not, either, be it that all is as it was.
+      if (row.file_id !== null) this.#lookAround(...(this.#byFile.get(row.file_id) ?? []));
+    }
+    this.#lookAround(path);
     if (synced !== undefined) this.#places.set(synced.fileId, { path, file: synced });
     if (isSame(synced, mine)) return;
     for (const file of [synced, mine]) if (file !== undefined) this.#meet(file.fileId);
-    if (synced !== undefined) this.#lookAround(path);
   }
 
   #noteView(row: UnsettledRow): void {

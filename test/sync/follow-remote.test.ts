@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EXCHANGE } from "../lib/book-fixture.ts";
 import type { Machine } from "./machine.ts";
 import { withMachines } from "./machine.ts";
 
@@ -355,4 +356,15 @@ test("O1: what was refused there, as others came first, is never taken for what 
     b.push();
     a.push();
     assert.deepEqual([...a.files().keys()], ["e"]);
+  }));
+
+test("O1: directories that changed places here and back are no matter to what others do in one of them", () =>
+  shared({ e: "file", "d/b.md": "b", "d/e/a.md": "a" }, (a, b) => {
+    for (let times = 0; times < 2; times++) b.rename("e", "d", EXCHANGE, b.actor);
+    a.save("d/e/a.md", "changed");
+    a.push();
+    b.push();
+    b.fetchAll();
+    assert.equal(b.text("d/e/a.md"), "changed");
+    assert.deepEqual(b.outbox, []);
   }));
