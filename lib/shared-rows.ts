@@ -5,7 +5,7 @@
 import type { Database, Statement } from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
 import { BASE, type BlobHash, type BookId, type FileId, type UserId } from "../schema/ids.ts";
-import { type LogOperation, type LogRow, localOperations } from "../schema/log-row.ts";
+import { LOCAL_OPERATIONS, type LogOperation, type LogRow } from "../schema/log-row.ts";
 import type { TreePath } from "../schema/paths.ts";
 import { MovedRows } from "./retention/moved-rows.ts";
 
@@ -65,7 +65,7 @@ export interface RemoteState extends RemoteOfBook, SharedPosition {
 }
 
 /** Rows of the log `a` that are for others, too. */
-export const IS_FOR_OTHERS = `+a.operation NOT IN (${localOperations.map((operation) => `'${operation}'`).join(", ")})`;
+export const IS_FOR_OTHERS = `+a.operation NOT IN (${LOCAL_OPERATIONS})`;
 
 const SELECT_REMOTE = `SELECT book_id AS bookId, log_url AS logUrl, blobs_url AS blobsUrl, remote_id AS remoteId,
   pulled_seq AS pulledSeq, pulled_hash AS pulledHash, pushed_seq AS pushedSeq, last_sync AS lastSyncMs FROM remote`;

@@ -23,6 +23,8 @@ export const logOperations = [
 export type LogOperation = (typeof logOperations)[number];
 /** What is this machine's own, as directories are, and never shared. */
 export const localOperations: readonly LogOperation[] = ["cover", "uncover"];
+/** The same as a list in SQL. */
+export const LOCAL_OPERATIONS = localOperations.map((operation) => `'${operation}'`).join(", ");
 export type LogStatus = "ok" | "refused";
 
 /** One row without its own hash: what the chain covers. Names are those of the table and of every JSON output. */

@@ -3,6 +3,7 @@
  * somebody is writing, or something is in the way. Must never change anything.
  */
 import type { FileId, Seq } from "../../schema/ids.ts";
+import { LOCAL_OPERATIONS } from "../../schema/log-row.ts";
 import { baseNameOf, parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
 import type { JournalRow } from "../journal.ts";
 import type { Actor } from "../node.ts";
@@ -134,7 +135,7 @@ function wrongKind(publication: Publication, path: TreePath): string | undefined
 }
 
 /** That the user sees a file of the base or not, because of directories, is nothing that the user did to it. */
-const IS_DONE = "operation NOT IN ('cover', 'uncover')";
+const IS_DONE = `operation NOT IN (${LOCAL_OPERATIONS})`;
 
 /** Where a row is in this store's log, and in the shared log if it is known to be there. */
 interface Position {

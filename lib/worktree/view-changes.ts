@@ -4,6 +4,7 @@
  * database itself notes it, by triggers of this connection, so that no operation can forget to. Must never read or write a table.
  */
 import { BASE, type BookId, type FileId, type UserId } from "../../schema/ids.ts";
+import { LOCAL_OPERATIONS } from "../../schema/log-row.ts";
 import type { Store } from "../store.ts";
 
 /** A file of a layer's journal that came to a path, left it, or came into another directory; or a path that waits no more. */
@@ -77,7 +78,7 @@ export class ViewChangeNotes {
       [
         "audit_log",
         "INSERT",
-        `${ofOverlay("NEW")} AND NEW.new_hash IS NULL AND NEW.status = 'ok' AND NEW.operation NOT IN ('cover', 'uncover')`,
+        `${ofOverlay("NEW")} AND NEW.new_hash IS NULL AND NEW.status = 'ok' AND NEW.operation NOT IN (${LOCAL_OPERATIONS})`,
         file("NEW"),
       ],
     ];
