@@ -59,9 +59,9 @@ export class LayerRebase {
     this.#from = shared.firstUnsettled(position);
   }
 
-  /** Whether anything here is touched. */
+  /** Whether anything here is touched, be it that all is as it is shared. */
   get isMet(): boolean {
-    return this.#mine.size > 0;
+    return this.#seen.size > 0;
   }
 
   hasMet(path: TreePath, fileId: FileId | undefined): boolean {
@@ -192,7 +192,7 @@ export class LayerRebase {
     for (const row of this.#byPath.get(path) ?? []) {
       this.#noteView(row);
       // None of its rows counts any more: those that went with them do not, either, be it that all is as it was.
-      if (row.file_id !== null) this.#lookAround(...(this.#byFile.get(row.file_id) ?? []));
+      if (row.file_id !== null && this.#lastRows.has(row.file_id)) this.#meet(row.file_id);
     }
     this.#lookAround(path);
     if (synced !== undefined) this.#places.set(synced.fileId, { path, file: synced });

@@ -136,14 +136,20 @@ export class OverlaysAbove {
       this.#move({ ...row, path: `\u0000${index}` as TreePath }, to, parent);
       this.#logTo(row, to, actor, startedMs);
     }
-    const aside = `\u0000${newFileId()}`;
-    for (const [index, { from }] of moves.entries())
-      this.#moveWhiteouts.run(from.parent, `${aside}${index}`, from.parent, from.name);
-    for (const [index, { from, to }] of moves.entries()) {
+    const aside = moves.map(({ from }) => this.liftHidden(from));
+    for (const [index, { to }] of moves.entries()) {
       // Hidden was what is replaced.
       this.forgetHidden(to.parent, to.name);
-      this.#moveWhiteouts.run(to.parent, to.name, from.parent, `${aside}${index}`);
+      const { parent, name } = aside[index] as Place;
+      this.#moveWhiteouts.run(to.parent, to.name, parent, name);
     }
+  }
+
+  /** Who hides a name hides another from now on, which nobody sees: {@link follow} is to be given that. Its directory may go. */
+  liftHidden({ parent, name }: Place): Place {
+    const aside = { parent: this.#parts.book.rootId, name: `\u0000${newFileId()}` };
+    this.#moveWhiteouts.run(aside.parent, aside.name, parent, name);
+    return aside;
   }
 
   /**

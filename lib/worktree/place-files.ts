@@ -37,6 +37,8 @@ export class Placing {
   /** Rows that left their path, by file. */
   readonly #lifted = new Map<FileId, JournalRow>();
   readonly #liftedNodes = new Map<FileId, Node>();
+  /** Of the base: names that overlays hide in their stead. */
+  readonly #liftedHidden = new Map<FileId, Place>();
   readonly #touched = new Set<FileId>();
   readonly #directories = new Map<DirectoryPath, FileId>();
 
@@ -61,7 +63,10 @@ export class Placing {
       if (row.parent === null) this.#tree.vacancies.remove(path);
       else {
         const isGone = this.#plan.pathOf(row.fileId) === undefined;
-        this.#touch({ parent: row.parent, name: baseNameOf(path) }, isGone ? row.fileId : undefined);
+        const place = { parent: row.parent, name: baseNameOf(path) };
+        const hidden = isGone ? undefined : this.#tree.above?.liftHidden(place);
+        if (hidden !== undefined) this.#liftedHidden.set(row.fileId, hidden);
+        this.#touch(place, isGone ? row.fileId : undefined);
       }
     }
   }
@@ -125,8 +130,8 @@ export class Placing {
     if (above === undefined) return;
     const moves = placed.flatMap(({ path, file, place }) => {
       const row = this.#lifted.get(file.fileId);
-      if (row === undefined || row.parent === null) return [];
-      const from = { parent: row.parent, name: baseNameOf(row.path as TreePath) };
+      const from = this.#liftedHidden.get(file.fileId);
+      if (row === undefined || from === undefined) return [];
       return [
         {
           fileId: file.fileId,

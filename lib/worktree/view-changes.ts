@@ -81,6 +81,13 @@ export class ViewChangeNotes {
         `${ofOverlay("NEW")} AND NEW.new_hash IS NULL AND NEW.status = 'ok' AND NEW.operation NOT IN (${LOCAL_OPERATIONS})`,
         file("NEW"),
       ],
+      // And its going and coming again, since when it shows to those who hid it.
+      [
+        "audit_log",
+        "INSERT",
+        `WHEN NEW.user_id = '${BASE}' AND NEW.operation = 'create' AND NEW.status = 'ok'`,
+        file("NEW"),
+      ],
     ];
     for (const [index, [table, event, when, body]] of triggers.entries())
       database.exec(

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import Sqlite from "better-sqlite3";
@@ -180,7 +180,7 @@ test("check_interval: a daemon checks by itself; what cannot be asked is a probl
         ({ kind, first }) => kind === "journal" && first.startsWith("The journal lacks "),
       ),
     );
-    rmSync(remote, { recursive: true });
+    renameSync(remote, `${remote}-elsewhere`);
     await checked("the remote is gone", async () =>
       (await checkOf(place)).parts.some(({ part, problem }) => part === "remote" && problem !== null),
     );

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseUserId } from "../../schema/ids.ts";
-import { type BookFixture, layerOf } from "../lib/book-fixture.ts";
+import { type BookFixture, EXCHANGE, layerOf } from "../lib/book-fixture.ts";
 import { type Machine, settleAll, withMachines } from "./machine.ts";
 import { viewOf } from "./machine-views.ts";
 
@@ -35,6 +35,9 @@ function exchange(...machines: Machine[]): void {
     machine.fetchAll();
   }
 }
+
+/** Paths of what carl sees. */
+const pathsOf = (machine: Machine): string[] => viewOf(machine, CARL).map((file) => file.split(" ")[0] ?? "");
 
 const hiding = ({ actor }: Machine) => ({ ...actor, hidesBase: true });
 
@@ -106,4 +109,28 @@ test("a file of the base is hidden where the base has it, also where the user ha
     carlAtB.removeDirectory("d", b.actor);
     exchange(b, a);
     assert.equal(carlAtB.find("d/a.md"), undefined);
+  }));
+
+test("what a user hides stays hidden where others move it, be its directory gone by then", () =>
+  withMachines(["alice", "bob"], (a, b) => {
+    a.save("d/e/a.md", "hidden");
+    a.save("e/a.md", "beside");
+    exchange(a, b);
+    hide(layerOf(a, CARL), a, "d/e/a.md");
+    exchange(a, b);
+    // What moves into its own directory's place can only be told as files that go one by one.
+    b.rename("d", "e/a.md", EXCHANGE, b.actor);
+    exchange(b, a);
+    for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["d"]);
+  }));
+
+test("FR-018: a file that a pull takes back and does again shows to those who had hid it, or the log says that it does not", () =>
+  shared((a, b, carlAtA) => {
+    b.rename("a.md", "c.md", undefined, b.actor);
+    a.unlink("a.md", a.actor);
+    a.settle();
+    a.save("a.md", "anew");
+    hide(carlAtA, a, "a.md");
+    exchange(b, a);
+    for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["b.md"]);
   }));

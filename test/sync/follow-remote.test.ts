@@ -358,6 +358,41 @@ test("O1: what was refused there, as others came first, is never taken for what 
     assert.deepEqual([...a.files().keys()], ["e"]);
   }));
 
+test("O1: what came and went here is not in part done again: the page with what others did below it is to go on", () =>
+  withMachines(["alice", "bob"], (a, b) => {
+    b.save("a.md/b.md", "b");
+    b.unlink("a.md/b.md", b.actor);
+    b.settle();
+    b.push();
+    a.save("a.md", "a");
+    a.upload(a.outbox.map((row) => row.new_hash));
+    a.unlink("a.md", a.actor);
+    a.settle();
+    a.appendRows(a.outbox);
+    const rows = a.remote.rows.slice(0, 3);
+    assert.deepEqual(a.library.followRemote(a.worktree.book.bookId, { rows }), {
+      type: "incomplete",
+      until: 4,
+    });
+    a.pull();
+    assert.deepEqual([...a.files().keys()], []);
+  }));
+
+test("a file that was removed here before the answer to its making came stays so, whatever others did to its mode", () =>
+  withMachines(["alice", "bob"], (a, b) => {
+    a.save("a.md", "a");
+    a.upload(a.outbox.map((row) => row.new_hash));
+    a.remote.append(a.outbox, a.pulledSeq);
+    a.unlink("a.md", a.actor);
+    a.settle();
+    b.pull();
+    b.worktree.setAttributes(b.node("a.md").fileId, { mode: 0o755 }, b.actor);
+    b.push();
+    a.push();
+    b.pull();
+    for (const each of [a, b]) assert.deepEqual([...each.files().keys()], []);
+  }));
+
 test("O1: directories that changed places here and back are no matter to what others do in one of them", () =>
   shared({ e: "file", "d/b.md": "b", "d/e/a.md": "a" }, (a, b) => {
     for (let times = 0; times < 2; times++) b.rename("e", "d", EXCHANGE, b.actor);
