@@ -5,6 +5,7 @@
 import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { PfsError } from "../schema/errors.ts";
 import { type ErrorReport, errorFrom, UNFORESEEN } from "./error-report.ts";
 import { endKilledOwner, ownerOf } from "./killed-owner.ts";
@@ -19,8 +20,15 @@ type Body = object | AsyncIterable<Uint8Array>;
 /** A daemon answers a greeting at once, whatever else it does; one that was stopped with a signal never does. */
 const GREETING_TIMEOUT_MS = 5_000;
 
+/** How often, and how long after, one is asked again that went away while it was asked: a killed one may listen until it has ended. */
+const DYING_TRIES = 20;
+const DYING_RETRY_MS = 50;
+
 /** Nobody there: no socket, a socket of a dead daemon, or no store at all. */
 const ABSENT = new Set(["ENOENT", "ECONNREFUSED", "ENOTDIR"]);
+
+/** The connection has ended before the answer. */
+const ENDED = new Set(["ECONNRESET", "EPIPE"]);
 
 /** No answer in time. */
 class Silence extends Error {
@@ -110,13 +118,17 @@ export class DaemonClient {
  */
 export async function findDaemon(storeDirectory: string): Promise<DaemonClient | undefined> {
   const client = new DaemonClient(storeDirectory);
-  try {
-    await client.greet();
-    return client;
-  } catch (error) {
-    if (ABSENT.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
-    if ((error as Error).cause instanceof Silence && (await endKilledOwner(storeDirectory))) return undefined;
-    throw error;
+  for (let tries = 1; ; tries++) {
+    try {
+      await client.greet();
+      return client;
+    } catch (error) {
+      if (ABSENT.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+      const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+      if (cause instanceof Silence && (await endKilledOwner(storeDirectory))) return undefined;
+      if (!ENDED.has(cause?.code ?? "") || tries === DYING_TRIES) throw error;
+      await sleep(DYING_RETRY_MS);
+    }
   }
 }
 

@@ -119,6 +119,7 @@ export class SharedRows {
   readonly #notedAs: Statement<unknown[], LogRow>;
   readonly #lastOf: Statement<unknown[], number | null>;
   readonly #lastView: Statement<unknown[], LogOperation>;
+  readonly #hiders: Statement<unknown[], UserId>;
   readonly #isSuperseded: Statement<unknown[], 1>;
   readonly #logEnd: Statement<unknown[], number | null>;
 
@@ -185,6 +186,16 @@ export class SharedRows {
            WHERE l.book_id = a.book_id AND l.path = a.path AND l.user_id = a.user_id AND l.seq > a.seq
            AND t.shared_seq < s.shared_seq)
          ORDER BY a.seq DESC LIMIT 1`,
+      )
+      .pluck();
+    this.#hiders = database
+      .prepare<unknown[], UserId>(
+        `WITH view AS (SELECT user_id, operation, max(seq) AS seq FROM audit_log INDEXED BY audit_log_overlay_file
+           WHERE file_id = +:fileId AND user_id <> '${BASE}' AND +status = 'ok' AND +operation IN ('hide', 'revert')
+           GROUP BY user_id)
+         SELECT user_id FROM view WHERE operation = 'hide' AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path
+           WHERE l.book_id = :bookId AND l.path = :path AND l.user_id = '${BASE}' AND l.seq > view.seq AND l.status = 'ok'
+           AND +l.file_id = :fileId AND +l.operation = 'create')`,
       )
       .pluck();
     this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");
@@ -333,6 +344,11 @@ export class SharedRows {
   wasHidden(fileId: FileId, user: UserId, pulledSeq: number): boolean | undefined {
     const operation = this.#lastView.get(fileId, user, pulledSeq);
     return operation === undefined ? undefined : operation === "hide";
+  }
+
+  /** Users who hid a file of the base at a path, whoever knows, and to whom nothing has shown it since. */
+  hiders(fileId: FileId, path: string): UserId[] {
+    return this.#hiders.all({ bookId: this.#bookId, fileId, path });
   }
 
   /** Whether a row that is not known to be shared was taken back, for what others did to its path. */

@@ -19,7 +19,7 @@ import { LayerPlans } from "./layer-plans.ts";
 import { LayerRebase, type Placed } from "./layer-rebase.ts";
 import { InTheWay, makeWay, refuseNewborns } from "./make-way.ts";
 import { type Merge, redoChanges } from "./redo-changes.ts";
-import { redoViews } from "./redo-views.ts";
+import { hideAgain, redoViews } from "./redo-views.ts";
 import { settle, settleAround, settleVacancies } from "./remove.ts";
 import type { Tree } from "./tree.ts";
 import { writePlans } from "./write-plans.ts";
@@ -205,6 +205,7 @@ class Pull {
       const touched = new Set(changes.map(({ path }) => path));
       this.#rebases.get(layer)?.undo(touched, cause);
     }
+    hideAgain(this.#plans, this.#rebases, shared);
     const ancestors = this.#applyInOrder();
     for (const rebase of this.#rebases.values()) rebase.mark(cause);
     for (const [layer, rebase] of this.#rebases) {

@@ -159,19 +159,22 @@ export class OverlaysAbove {
   keepDirectory(directory: FileId, path: TreePath): void {
     const place = this.#own.placeOf(directory, BASE);
     if (place !== undefined) {
-      const { parent, name } = place;
-      const occupants = this.#occupants.all(parent, name, BASE, parent, path, BASE, 0);
-      const taken = new Set(occupants.map(({ userId }) => userId));
-      for (const userId of this.#keepers(directory)) {
-        const isTaken = (aside: string): boolean =>
-          this.#covers.get(parent, aside, userId, parent, aside, userId) !== undefined;
-        this.#own.keep(userId, directory, {
-          parent,
-          name: taken.has(userId) ? asideName(name, isTaken) : name,
-        });
-      }
+      const nameFor = this.#namesAt(place, path);
+      for (const userId of this.#keepers(directory))
+        this.#own.keep(userId, directory, { parent: place.parent, name: nameFor(userId) });
     }
     this.forgetNode(directory);
+  }
+
+  /** Under which name overlays have room for a directory at a place: one of scratch where another thing is there. */
+  #namesAt({ parent, name }: Place, path: TreePath): (userId: UserId) => string {
+    const occupants = this.#occupants.all(parent, name, BASE, parent, path, BASE, 0);
+    const taken = new Set(occupants.map(({ userId }) => userId));
+    return (userId) => {
+      const isTaken = (aside: string): boolean =>
+        this.#covers.get(parent, aside, userId, parent, aside, userId) !== undefined;
+      return taken.has(userId) ? asideName(name, isTaken) : name;
+    };
   }
 
   /** The base has a file or directory no more: what overlays without a version of their own said of it goes. */
@@ -194,7 +197,7 @@ export class OverlaysAbove {
 
   /** `staying`: overlays in which a name is taken. Where two change places, what is of either stays. */
   #followed(move: BaseMove, staying: ReadonlySet<UserId>): Followed[] {
-    const { fileId, isDirectory, to, newPath } = move;
+    const { fileId, isDirectory, from, to, oldPath, newPath } = move;
     if (!isDirectory) {
       return this.#versionsOf(move)
         .filter(({ userId }) => !staying.has(userId))
@@ -203,9 +206,11 @@ export class OverlaysAbove {
     const { kept, moved } = this.#keptIn(move);
     const parting = this.#parting(move, staying);
     const split = new Map<string, FileId>();
+    const nameFor = this.#namesAt(from, oldPath);
     for (const { userId, directory } of kept) {
       // The new name means something else there: what this overlay has in the directory stays at the old one.
-      if (parting.has(userId)) this.#own.splitOff(userId, directory, fileId, split);
+      if (!parting.has(userId)) continue;
+      this.#own.splitOff(userId, directory, { directory: fileId, name: nameFor(userId) }, split);
     }
     return moved.filter(({ row: { userId } }) => !parting.has(userId));
   }

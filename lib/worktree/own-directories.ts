@@ -64,9 +64,14 @@ export class OwnDirectories {
 
   /**
    * Gives an overlay a directory of its own where the base's is now, with those above it up to `top`, for what the overlay
-   * has in it. `split` remembers them. Returns it.
+   * has in it. `top` gets a name that is free there. `split` remembers them. Returns it.
    */
-  splitOff(userId: UserId, directory: FileId, top: FileId, split: Map<string, FileId>): FileId {
+  splitOff(
+    userId: UserId,
+    directory: FileId,
+    top: { readonly directory: FileId; readonly name: string },
+    split: Map<string, FileId>,
+  ): FileId {
     const key = `${directory} ${userId}`;
     const known = split.get(key);
     if (known !== undefined) return known;
@@ -80,9 +85,13 @@ export class OwnDirectories {
       for (const overlay of this.#parts.overlays)
         if (overlay.layer === userId) moveOpenFiles(overlay, directory, own);
     });
-    const parent = directory === top ? entry.parent : this.splitOff(userId, entry.parent, top, split);
-    this.#add(userId, own, directory, { parent, name: entry.name });
-    if (directory !== top) this.#countLinks.run(parent, userId);
+    if (directory === top.directory) {
+      this.#add(userId, own, directory, { parent: entry.parent, name: top.name });
+    } else {
+      const parent = this.splitOff(userId, entry.parent, top, split);
+      this.#add(userId, own, directory, { parent, name: entry.name });
+      this.#countLinks.run(parent, userId);
+    }
     return own;
   }
 

@@ -2,11 +2,11 @@
  * Owns what becomes of what a user hid of the base here, or showed again, once what others did is done: it is done again upon
  * that, unless the version that it went with did not come to be. Must never hide what the user changed elsewhere since.
  */
-import { BASE } from "../../schema/ids.ts";
+import { BASE, type UserId } from "../../schema/ids.ts";
 import type { SharedPosition, SharedRows } from "../shared-rows.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
-import type { MetView } from "./layer-rebase.ts";
+import type { LayerRebase, MetView } from "./layer-rebase.ts";
 import { makerOf } from "./redo-changes.ts";
 
 /** Of one layer, after its files. */
@@ -31,6 +31,28 @@ export function redoViews(
     if (wanted === isHidden) continue;
     const cause = { maker: makerOf(last), sharedSeq: undefined };
     plan.remove(path, wanted ? "hide" : "revert", cause, fileId);
+  }
+}
+
+/**
+ * Files of the base which went here, and with them what users said of them, and which are put back as others never heard of it:
+ * who hid one hides it again. Not where that itself is taken back: {@link redoViews} sees to it.
+ */
+export function hideAgain(
+  plans: LayerPlans,
+  rebases: ReadonlyMap<UserId, LayerRebase>,
+  shared: SharedRows,
+): void {
+  for (const { fileId, synced, mine } of rebases.get(BASE)?.met() ?? []) {
+    if (mine !== undefined || synced === undefined) continue;
+    for (const user of shared.hiders(fileId, synced.path)) {
+      const isMet =
+        rebases
+          .get(user)
+          ?.metViews()
+          .some((view) => view.fileId === fileId) ?? false;
+      if (!isMet) plans.of(user).hidden.set(fileId, true);
+    }
   }
 }
 

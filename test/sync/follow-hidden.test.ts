@@ -134,3 +134,24 @@ test("FR-018: a file that a pull takes back and does again shows to those who ha
     exchange(b, a);
     for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["b.md"]);
   }));
+
+test("what a user hides stays hidden where the base's removal of it is taken back, as others have changed it", () =>
+  shared((a, b, carlAtA) => {
+    hide(carlAtA, a, "a.md");
+    a.unlink("a.md", a.actor);
+    a.settle();
+    b.save("a.md", "changed");
+    exchange(b, a);
+    for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["b.md"]);
+  }));
+
+test("what a user showed again shows where the base's removal of it is taken back", () =>
+  shared((a, b, carlAtA) => {
+    hide(carlAtA, a, "a.md");
+    carlAtA.worktree.revert(["a.md"], a.actor);
+    a.unlink("a.md", a.actor);
+    a.settle();
+    b.save("a.md", "changed");
+    exchange(b, a);
+    for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["a.md", "b.md"]);
+  }));

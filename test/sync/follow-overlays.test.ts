@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
+import { isDirectory } from "../../lib/node.ts";
 import { parseUserId, type UserId } from "../../schema/ids.ts";
 import { type BookFixture, layerOf } from "../lib/book-fixture.ts";
 import { type Machine, settleAll, withMachines } from "./machine.ts";
@@ -249,4 +250,21 @@ test("I1: a file of the base that a user moves on one machine and edits on anoth
       assert.equal(carl.node("part/moved.md").fileId, a.node("part/a.md").fileId);
       assert.equal(carl.find("part/a.md"), undefined);
     }
+  }));
+
+test("I1: a directory of a user's below a file of the user's made elsewhere stays, under a name that is free", () =>
+  withMachines(["alice", "bob"], (a, b) => {
+    const [carlAtA, carlAtB] = [layerOf(a, CARL), layerOf(b, CARL)];
+    b.makeDirectories("d");
+    carlAtB.makeDirectories("d/own");
+    carlAtA.write("d", "a file");
+    carlAtA.write("e", "in the way");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    // What carl has in the base's directory does not go with it, where carl has a file; nor where it was.
+    b.rename("d", "e", undefined, b.actor);
+    assert.equal(carlAtB.text("d"), "a file");
+    assert.equal(carlAtB.text("e"), "in the way");
+    assert.ok(isDirectory(carlAtB.node("d~/own").mode));
   }));

@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { mock } from "node:test";
 import fc from "fast-check";
 import { BASE } from "../../schema/ids.ts";
+import { layerOf } from "../lib/book-fixture.ts";
 import { assertConverged, Machine } from "./machine.ts";
-import { identitiesIn } from "./machine-views.ts";
+import { assertSameViews, identitiesIn } from "./machine-views.ts";
 import { MemoryRemote } from "./memory-remote.ts";
 import { seedFileIds } from "./seeded-ids.ts";
 import { shorten } from "./shorten.ts";
@@ -123,7 +124,9 @@ async function runSchedule(top: string, { count, idSeed, commands }: Schedule): 
     for (const machine of machines) {
       machine.fault = machine.race = undefined;
       machine.isCutOff = false;
-      for (const each of machine.library.openWorktrees()) each.settle(0);
+      // What an overlay had waiting when its machine was killed waits until somebody uses it again.
+      for (const user of USERS) layerOf(machine, user).settle();
+      machine.settle();
     }
     // What a pull puts anew is pushed, and what a push brings others is pulled.
     for (let round = 0; round < 3; round++) for (const machine of machines) await machine.pushAll();
@@ -132,6 +135,7 @@ async function runSchedule(top: string, { count, idSeed, commands }: Schedule): 
     for (const user of USERS)
       for (const machine of machines)
         assert.deepEqual(machine.files(user), remote.files(user), `the layer of ${user}`);
+    for (const user of USERS) assertSameViews(machines, user);
     for (const machine of machines) {
       assert.deepEqual(identitiesIn(machine, BASE), identitiesIn(first, BASE), "I1, and modes");
       machine.assertRowsOnce();
