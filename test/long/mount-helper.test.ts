@@ -2,22 +2,26 @@
 // with CAP_SYS_ADMIN alone, as the service does.
 
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { helperRequest } from "../../daemon/mount-helper-request.ts";
-import { execute, LESSON, PFS, SAMPLE, withPlace } from "../daemon/harness.ts";
+import { execute, LESSON, type Outcome, PFS, type Place, SAMPLE, withPlace } from "../daemon/harness.ts";
 import { NOBODY, withOrdinaryUser } from "../daemon/ordinary-user.ts";
 import { DROP_MOUNT_COPIES } from "../mount-copies.ts";
 
 const AUTOMOUNTER = join(import.meta.dirname, "automounter.py");
 
-const SCRIPT = `set -eu
+/** The mount helper is where it would be installed. */
+const BEGIN = `set -eu
 top="$1" dir="$2" lesson="$3" node="$4" pfs="$5" automounter="$6"
 mount --make-rprivate /
 ${DROP_MOUNT_COPIES}
 mount -t overlay -o "lowerdir=$top/root/sbin:/usr/sbin" none /usr/sbin
 trap '"$node" "$pfs" stop > /dev/null' EXIT
+`;
+const SCRIPT = `${BEGIN}
 mount -t fuse.pfs my-book "$dir" -o "store=$PFS_STORE,user=alice,agent=ci,_netdev,x-systemd.automount,noatime"
 findmnt --noheadings -o FSTYPE,SOURCE "$dir"
 echo "by alice" > "$dir/$lesson"
@@ -30,7 +34,6 @@ mount -T "$top/fstab" "$dir"
 cat "$dir/$lesson" | head -c 8; echo
 if mount -o remount,ro "$dir"; then echo remounted; else echo "no remount"; fi
 umount "$dir"
-python3 "$automounter" "$dir" "$lesson" mount -t fuse.pfs my-book "$dir" -o "ro,store=$PFS_STORE,user=alice" | grep -v '^Mounted' | head -c 8; echo
 mount -f -t fuse.pfs my-book "$dir"
 findmnt "$dir" || echo "nothing mounted"
 mount -t fuse.pfs my-book "$dir" -o ro,sync=strict
@@ -40,6 +43,20 @@ if mount -t fuse.pfs my-book "$dir" -o sync=strict; then echo mounted; else echo
 if mount -t fuse.pfs my-book "$dir" -o colour=red; then echo mounted; else echo "refused $?"; fi
 if mount -t fuse.pfs no-such-book "$dir"; then echo mounted; else echo "refused $?"; fi
 `;
+const AUTOMOUNT_SCRIPT = `${BEGIN}
+mount -t fuse.pfs my-book "$dir" -o "store=$PFS_STORE,user=alice,agent=ci"
+echo "by alice" > "$dir/$lesson"
+umount "$dir"
+python3 "$automounter" "$dir" "$lesson" mount -t fuse.pfs my-book "$dir" -o "ro,store=$PFS_STORE,user=alice"
+`;
+
+/** In a mount namespace of its own. */
+function runScript(script: string, { top, dir, env }: Pick<Place, "top" | "dir" | "env">): Promise<Outcome> {
+  const path = join(top, "script.sh");
+  writeFileSync(path, script);
+  const words = ["-m", "bash", path, top, dir, LESSON, process.execPath, PFS, AUTOMOUNTER];
+  return execute("unshare", words, env);
+}
 
 test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; what fails says why", () =>
   withPlace(async ({ pfs, top, dir, env, store }) => {
@@ -49,19 +66,7 @@ test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; 
       join(top, "fstab"),
       `my-book ${dir} fuse.pfs store=${store},user=alice,agent=ci,ro,_netdev,x-systemd.requires=pfsd.service 0 0\n`,
     );
-    writeFileSync(join(top, "script.sh"), SCRIPT);
-    const words = [
-      "-m",
-      "bash",
-      join(top, "script.sh"),
-      top,
-      dir,
-      LESSON,
-      process.execPath,
-      PFS,
-      AUTOMOUNTER,
-    ];
-    const { code, stdout, stderr } = await execute("unshare", words, env);
+    const { code, stdout, stderr } = await runScript(SCRIPT, { top, dir, env });
     assert.equal(code, 0, stderr);
     assert.deepEqual(
       stdout
@@ -74,7 +79,6 @@ test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; 
         "read-only",
         "by alice",
         "no remount",
-        "by alice",
         "nothing mounted",
         "ro,sync=strict",
         "refused 2",
@@ -89,6 +93,25 @@ test("mount -t fuse.pfs, mount -t pfs and fstab mount books with their options; 
     assert.match(stderr, /There is no book no-such-book/);
     assert.match(stderr, /knows no remount/);
   }));
+
+const hasAutofs =
+  /\tautofs$/m.test(readFileSync("/proc/filesystems", "utf8")) ||
+  spawnSync("modprobe", ["autofs4"]).status === 0;
+test(
+  hasAutofs
+    ? "a directory that an automounter waits to see mounted is mounted by the mount helper, and read by who waited for it"
+    : "this kernel has no autofs (CONFIG_AUTOFS_FS): no automounter is there, and what mounts for one is not tested here",
+  () =>
+    withPlace(async ({ pfs, top, dir, env }) => {
+      await pfs("import", "my-book", SAMPLE);
+      await pfs("service", "install", "--root", join(top, "root"));
+      const { code, stdout, stderr } = await runScript(AUTOMOUNT_SCRIPT, { top, dir, env });
+      if (hasAutofs) {
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /^by alice$/m, stderr);
+      } else assert.match(stderr, /^mount\(2\) of autofs: No such device$/m);
+    }),
+);
 
 test("the mount helper understands what mount(8) says to helpers, and refuses what it does not", () => {
   const words = (...args: string[]) => helperRequest(args).words;
