@@ -20,7 +20,7 @@ import type { Place } from "./create.ts";
 import { deletePath } from "./delete-path.ts";
 import { listDirectory } from "./listing.ts";
 import { makePlace } from "./make-place.ts";
-import { dropOverlay } from "./overlay.ts";
+import { dropOverlay, logAway } from "./overlay.ts";
 import {
   type Hidden,
   leaves,
@@ -197,7 +197,7 @@ function removeEmpty(base: Tree, place: Place, actor: Actor): boolean {
 }
 
 function recordAll(publication: Publication, outcomes: Outcomes): void {
-  const { overlay, base, files } = publication;
+  const { overlay, base, files, actor, startedMs } = publication;
   for (const row of files) {
     const path = row.path as TreePath;
     const occupant = base.journal.get(path);
@@ -212,7 +212,11 @@ function recordAll(publication: Publication, outcomes: Outcomes): void {
       const parent = findDirectory(tree, parentOf(path));
       if (parent === undefined) continue;
       const place = { parent, name: baseNameOf(path) };
-      overlay.entries.unhide(place.parent, place.name);
+      const wasHidden = overlay.entries.unhide(place.parent, place.name);
+      const fileId = base.journal.get(path)?.fileId;
+      // Nothing else says so on other machines.
+      if (wasHidden && fileId !== undefined)
+        logAway(overlay, path, { operation: "revert", prevHash: null, fileId }, actor, startedMs);
       overlay.notify({ type: "entry", ...place }, undefined);
     }
     overlay.notify({ type: "content", fileId: row.fileId }, undefined);

@@ -155,3 +155,16 @@ test("what a user showed again shows where the base's removal of it is taken bac
     exchange(b, a);
     for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["a.md", "b.md"]);
   }));
+
+test("what a user published over a file that the user hid shows everywhere", () =>
+  shared((a, b, carlAtA) => {
+    carlAtA.write("c.md", "own");
+    carlAtA.write("d.md", "published");
+    a.save("c.md", "the base's");
+    carlAtA.rename("d.md", "c.md", EXCHANGE, hiding(a));
+    exchange(a, b);
+    carlAtA.worktree.publish(["c.md"], a.actor);
+    exchange(a, b);
+    for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["a.md", "b.md", "c.md", "d.md"]);
+    assert.equal(b.text("c.md"), "published");
+  }));
