@@ -1,5 +1,5 @@
-// Node's ways to write a file, and what the libraries on npm that write "atomically" make of them: their steps are
-// followed here one by one. Sources: write-file-atomic 5 lib/index.js, atomically 2 src/index.ts, steno 4, VS Code
+// Node's ways to write a file, and the libraries on npm that write "atomically": two as they are, and the steps of others, and of
+// editors, followed one by one. Sources: write-file-atomic 5 lib/index.js, atomically 2 src/index.ts, steno 4, VS Code
 // diskFileSystemProvider.ts, JetBrains' SafeWriteRequestor.
 
 import { test } from "node:test";
@@ -60,7 +60,23 @@ const own: Case[] = [
   },
 ];
 
+/** Where a program in the book's directory finds a library of the project's. */
+const WRITE_FILE_ATOMIC = import.meta.resolve("write-file-atomic");
+const ATOMICALLY = import.meta.resolve("atomically");
+
 const libraries: Case[] = [
+  {
+    title: "write-file-atomic itself: one write after the other, and many at once, of which the last stays",
+    run: node(`const { default: write } = await import("${WRITE_FILE_ATOMIC}");
+await write(f, "first"); write.sync(f, "second"); await Promise.all([..."abc"].map((each) => write(f, each))); await write("02-new.md", text);`),
+    log: { [LESSON]: ["update", "update", "update", "update", "update"], "02-new.md": ["create"] },
+  },
+  {
+    title: "atomically itself: one write after the other, and many at once, of which the last stays",
+    run: node(`const { writeFile, writeFileSync } = await import("${ATOMICALLY}");
+await writeFile(f, "first"); writeFileSync(f, "second"); await Promise.all([..."abc"].map((each) => writeFile(f, each))); await writeFile("02-new.md", text);`),
+    log: { [LESSON]: ["update", "update", "update", "update", "update"], "02-new.md": ["create"] },
+  },
   {
     title: "write-file-atomic: x.<32-bit number>, fsync, chown, chmod, rename",
     run: node(`const t = f + "." + 3912847561; const { mode, uid, gid } = fs.statSync(fs.realpathSync(f));
