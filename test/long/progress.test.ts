@@ -1,4 +1,4 @@
-// On a terminal clone, pull, sync and prefetch show how far they are, with a daemon and without, and nothing of it stays; in a
+// On a terminal import, export, clone, pull, sync and prefetch show how far they are, with a daemon and without, and nothing of it stays; in a
 // pipe they show nothing. Who looks away ends nothing.
 
 import assert from "node:assert/strict";
@@ -44,6 +44,20 @@ async function shareFiles({ top, pfs }: Place): Promise<{ source: string; remote
   await pfs("push", "my-book");
   return { source, remote };
 }
+
+test("import and export show how far they are on a terminal, and nothing of it stays", () =>
+  withPlace(async (place) => {
+    const [source, target] = ["source", "target"].map((name) => join(place.top, name)) as [string, string];
+    makeFiles(source, "one");
+    assert.match(
+      await inTerminal(place, "import", "my-book", source, "--schema", "any"),
+      /\rImporting \[#*\.*\] \d+\/3000\u001b\[K[\s\S]*\r\u001b\[K[^\u001b]*Imported 3,000 files [^\u001b]*$/,
+    );
+    assert.match(
+      await inTerminal(place, "export", "my-book", target),
+      /\rExporting \[#*\.*\] \d+\/3000\u001b\[K[\s\S]*\r\u001b\[K[^\u001b]*3,000 files [^\u001b]*$/,
+    );
+  }));
 
 test("clone, pull, sync and prefetch show how far they are on a terminal, and nothing in a pipe", () =>
   withPlace((a) =>
