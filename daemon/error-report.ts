@@ -26,7 +26,18 @@ export function reportOf(error: unknown): ErrorReport {
   if (error instanceof PosixError) return { code: error.code, message: error.message, path: error.path };
   const code = (error as { code?: unknown } | null)?.code;
   const message = error instanceof Error ? error.message : String(error);
+  if (tellsDamage(code, message)) {
+    const hint = "`pfs verify` says what is damaged, and `pfs repair` mends what can be mended.";
+    return { code: "STORE_DAMAGED", message: `The store's database is damaged: ${message}.`, hint };
+  }
   return { code: typeof code === "string" ? code : UNFORESEEN, message };
+}
+
+/** What SQLite says of a database that is no whole one: opening it looks at its first page only. Source: better-sqlite3, sqlite3.h */
+function tellsDamage(code: unknown, message: string): boolean {
+  if (typeof code !== "string") return false;
+  const lacks = code === "SQLITE_ERROR" && /^no such (table|column): /.test(message);
+  return lacks || code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT");
 }
 
 /** A failure that another thread or process has met, with a code that is none of pfs's. */

@@ -38,7 +38,10 @@ export function addImport(program: Command, contextOf: ContextOf): void {
     .argument("<dir>", "with the files")
     .option("--into <path>", "the book's directory that the files go into (default: its root)")
     .option("--schema <schema>", `for a book that is to be made: ${SCHEMA_HELP}`)
-    .option("--agent <name>", "who answers for the changes (default: PFS_AGENT_ID, else the login name)")
+    .option(
+      "--agent <name>",
+      "who answers for the changes (default: PFS_AGENT_ID, the configuration's, else the login name)",
+    )
     .addHelpText(
       "after",
       "\nExamples:\n  pfs import my-book ./book\n  pfs import my-book ./site/docs --into content   an existing Docusaurus folder",

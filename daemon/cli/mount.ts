@@ -58,7 +58,7 @@ export function addMount(program: Command, contextOf: ContextOf): void {
     )
     .addHelpText(
       "after",
-      "\nThe agent is who answers for what is saved; without agent= it is PFS_AGENT_ID, else the login name." +
+      "\nThe agent is who answers for what is saved; without agent= it is PFS_AGENT_ID, the configuration's, else the login name." +
         "\n\nExamples:\n  mkdir book && pfs mount my-book ./book\n  pfs mount my-book ./book -o agent=claude-7\n  pfs mount my-book ./look -o ro" +
         "\n  pfs mount my-book ./look -o at=2h    the book as it was two hours ago",
     )

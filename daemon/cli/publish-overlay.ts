@@ -26,7 +26,10 @@ export function addPublishOverlay(program: Command, contextOf: ContextOf): void 
     .argument("<book>", "its name, as `pfs ls` lists it")
     .argument("[path...]", "files and directories of the book; none: all of the overlay")
     .requiredOption("--user <user>", "whose overlay")
-    .option("--agent <name>", "who answers for it (default: PFS_AGENT_ID, else the login name)")
+    .option(
+      "--agent <name>",
+      "who answers for it (default: PFS_AGENT_ID, the configuration's, else the login name)",
+    )
     .addHelpText(
       "after",
       "\nThe exit code is 1 when anything was refused; the paths that were held back for it can then be published by name." +

@@ -21,7 +21,10 @@ export function addResolve(program: Command, contextOf: ContextOf): void {
     .option("--mine", "what was refused")
     .option("--theirs", "what the book has: what was refused is given up")
     .option("--merged", "both, if they merge by themselves")
-    .option("--agent <name>", "who answers for it (default: PFS_AGENT_ID, else the login name)")
+    .option(
+      "--agent <name>",
+      "who answers for it (default: PFS_AGENT_ID, the configuration's, else the login name)",
+    )
     .addHelpText(
       "after",
       "\nExample:\n  diff ./book/.pfs/conflicts/3/theirs ./book/.pfs/conflicts/3/merged && pfs resolve 3 --merged",

@@ -24,7 +24,10 @@ export function addRestore(program: Command, contextOf: ContextOf): void {
     .argument("<book>", "its name, as `pfs ls` lists it")
     .argument("<ref>", REFERENCE_FORMS)
     .argument("<path...>", "files or directories; . is the whole book")
-    .option("--agent <name>", "who answers for the change (default: PFS_AGENT_ID, else the login name)")
+    .option(
+      "--agent <name>",
+      "who answers for the change (default: PFS_AGENT_ID, the configuration's, else the login name)",
+    )
     .addHelpText(
       "after",
       "\nExamples:\n  pfs restore my-book 2h content/01-Part/01-Chapter/01-lesson.md\n" +

@@ -42,7 +42,10 @@ export function addRevert(program: Command, contextOf: ContextOf): void {
     .argument("<path...>", "with --user: BOOK [PATH…]")
     .option("--user <user>", "whose overlay")
     .option("--all", "with --user: all of it")
-    .option("--agent <name>", "who answers for it (default: PFS_AGENT_ID, else the login name)")
+    .option(
+      "--agent <name>",
+      "who answers for it (default: PFS_AGENT_ID, the configuration's, else the login name)",
+    )
     .addHelpText(
       "after",
       "\nExamples:\n  pfs revert ./alice/content/01-Part/01-Chapter/01-lesson.md" +

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { PfsError } from "../../schema/errors.ts";
 import type { StopEvent } from "../control/stop.ts";
+import { ownerOf } from "../killed-owner.ts";
 import type { ContextOf } from "./command.ts";
 import { statusOf } from "./context.ts";
 import { printable } from "./text.ts";
@@ -29,7 +30,8 @@ export function addStop(program: Command, contextOf: ContextOf): void {
         output.put({ store: storeDirectory, pid: null });
         return;
       }
-      const { pid } = await statusOf(daemon);
+      // Its status needs a database that can be read, and it is to end without one, too.
+      const pid = ownerOf(storeDirectory) ?? (await statusOf(daemon)).pid;
       for await (const event of daemon.stream("POST", "/stop", { lazy }) as AsyncIterable<StopEvent>) {
         if (event.type === "busy") process.stderr.write(`pfs: ${printable(event.message)} Waiting for it.\n`);
       }

@@ -49,7 +49,7 @@ export function addValidate(program: Command, contextOf: ContextOf): void {
     .option("--dry-run", "say what --fix would do, and do nothing")
     .option(
       "--agent <name>",
-      "who answers for the renames in a book (default: PFS_AGENT_ID, else the login name)",
+      "who answers for the renames in a book (default: PFS_AGENT_ID, the configuration's, else the login name)",
     )
     .addHelpText(
       "after",

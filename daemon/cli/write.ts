@@ -40,7 +40,10 @@ export function addWrite(program: Command, contextOf: ContextOf): void {
       "--user <user>",
       "in this user's overlay (default: that of the mount that PATH is in, else the base)",
     )
-    .option("--agent <name>", "who answers for the change (default: PFS_AGENT_ID, else the login name)")
+    .option(
+      "--agent <name>",
+      "who answers for the change (default: PFS_AGENT_ID, the configuration's, else the login name)",
+    )
     .option("--executable", "make it executable (default: as it is)")
     .addHelpText(
       "after",

@@ -47,3 +47,20 @@ test("repair: refused beside a daemon; mends a journal, and names bytes that onl
     assert.deepEqual({ outcome, rule, subject }, { outcome: "left", rule: "R2", subject: LESSON });
     assert.match((await run("repair")).stdout, /Nothing was to be mended\. 1 error left\.\n$/);
   }));
+
+test("a store that lacks a table: every command says so, and how it is mended; repair mends it", () =>
+  withPlace(async ({ pfs, run, store, dir }) => {
+    await pfs("import", "my-book", SAMPLE);
+    tamper(store, "DROP TABLE conflict");
+    for (const words of [["status"], ["ls", "my-book"], ["log"], ["conflicts"], ["mount", "my-book", dir]]) {
+      const { code, stderr } = await run(...words);
+      assert.equal(code, 1, words[0]);
+      assert.match(
+        stderr,
+        /^pfs: The store's database is damaged: no such table: conflict\.\n {2}`pfs verify` says/,
+      );
+    }
+    await pfs("stop");
+    assert.match(await pfs("repair"), /The table conflict was made anew\./);
+    assert.match(await pfs("ls", "my-book"), /content/);
+  }));
