@@ -189,11 +189,9 @@ class Pull {
     const first = this.#changes[0] as PulledChange;
     const cause: RowCause = { maker: first.maker, sharedSeq: first.sharedSeq };
     this.#find();
-    const waiting = [...this.#rebases].filter(
-      ([layer, each]) => each.isMet && this.#treeOf(layer).vacancies.count > 0,
-    );
+    const waiting = this.#met().filter(({ vacancies }) => vacancies.count > 0);
     if (waiting.length > 0) {
-      for (const [layer] of waiting) settleVacancies(this.#treeOf(layer), 0);
+      for (const tree of waiting) settleVacancies(tree, 0);
       this.#plans = this.#newPlans();
       this.#find();
     }
@@ -231,6 +229,14 @@ class Pull {
       const trees = layer === BASE ? [base, ...base.overlays] : [this.#treeOf(layer)];
       if (trees.some(({ openFiles }) => openFiles.has(file.fileId))) this.#needed.add(file.hash);
     }
+  }
+
+  /** Where something of this store's own is met; where that is the base, what is over it may have to go elsewhere. */
+  #met(): Tree[] {
+    const layers = [...this.#rebases].filter(([, { isMet }]) => isMet).map(([layer]) => layer);
+    const trees = new Set(layers.map((layer) => this.#treeOf(layer)));
+    if (layers.includes(BASE)) for (const overlay of this.#parts.base.overlays) trees.add(overlay);
+    return [...trees];
   }
 
   /** Finds what of this store's own is met, in each layer. */

@@ -21,7 +21,7 @@ import type { LayerPlans } from "./layer-plans.ts";
 import { asideName } from "./name-class.ts";
 import { JournalMode } from "./node-rows.ts";
 import { adjustMode } from "./record-files.ts";
-import { findDirectory, isEmpty, makeOrphan, removeDirectory, settleVacancies } from "./remove.ts";
+import { findDirectory, isEmpty, makeOrphan, removeDirectory } from "./remove.ts";
 import { placeOpenFile } from "./rename.ts";
 import { journalModeOf, storageOf } from "./save.ts";
 import type { Tree } from "./tree.ts";
@@ -126,7 +126,7 @@ export class Placing {
 
   /** Overlays keep their versions of what the base moves. */
   #letOverlaysFollow(placed: readonly { path: TreePath; file: FileState; place: Place }[]): void {
-    const { above, overlays } = this.#tree;
+    const { above } = this.#tree;
     if (above === undefined) return;
     const moves = placed.flatMap(({ path, file, place }) => {
       const row = this.#lifted.get(file.fileId);
@@ -145,9 +145,7 @@ export class Placing {
         },
       ];
     });
-    if (moves.length === 0) return;
-    for (const overlay of overlays) settleVacancies(overlay, 0);
-    above.follow(moves, this.#actor, this.#startedMs);
+    if (moves.length > 0) above.follow(moves, this.#actor, this.#startedMs);
   }
 
   #update(row: JournalRow, file: FileState): void {

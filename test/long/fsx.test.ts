@@ -7,5 +7,5 @@ import { exerciseFile } from "../kernel/differential/fsx.ts";
 const seed = Number(process.env.PFS_SEED ?? Date.now() % 1_000_000);
 
 test(`fsx: any reads, writes, maps, truncations, holes and copies of one file, for long (seed ${seed})`, async () => {
-  await assert.doesNotReject(exerciseFile({ seed, runs: 10, operations: 1500 }));
+  await assert.doesNotReject(exerciseFile({ seed, runs: 6, operations: 1500 }));
 });
