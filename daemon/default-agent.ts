@@ -4,6 +4,9 @@ import { PfsError } from "../schema/errors.ts";
 import { type AgentName, parseAgentName } from "../schema/ids.ts";
 import { readConfigDefaults } from "./config-file.ts";
 
+/** Who that is, as help texts say it. */
+export const DEFAULT_AGENT = "PFS_AGENT_ID, the configuration's, else the login name";
+
 /**
  * @param given what the command line says
  * @throws PfsError AGENT_REQUIRED, USAGE as parseAgentName; as readConfigDefaults

@@ -2,6 +2,7 @@
  * Owns how a failure crosses from thread to thread and from daemon to command: a plain object with what its reader needs.
  * Must never let a stack trace reach a person.
  */
+import { tellsCorruption } from "../lib/sqlite-errors.ts";
 import { type ConflictingHashes, isErrorCode, PfsError, PosixError } from "../schema/errors.ts";
 
 export interface ErrorReport {
@@ -16,6 +17,9 @@ export interface ErrorReport {
 /** Code of a failure that is neither a refusal nor a POSIX outcome. */
 export const UNFORESEEN = "FAILED";
 
+/** What SQLite says where somebody has changed the schema. */
+const LACKS = /^no such (table|column): /;
+
 /** Describes anything thrown. */
 export function reportOf(error: unknown): ErrorReport {
   if (error instanceof PfsError) {
@@ -26,18 +30,12 @@ export function reportOf(error: unknown): ErrorReport {
   if (error instanceof PosixError) return { code: error.code, message: error.message, path: error.path };
   const code = (error as { code?: unknown } | null)?.code;
   const message = error instanceof Error ? error.message : String(error);
-  if (tellsDamage(code, message)) {
+  // Opening a database looks at its first page only.
+  if (tellsCorruption(error) || (code === "SQLITE_ERROR" && LACKS.test(message))) {
     const hint = "`pfs verify` says what is damaged, and `pfs repair` mends what can be mended.";
     return { code: "STORE_DAMAGED", message: `The store's database is damaged: ${message}.`, hint };
   }
   return { code: typeof code === "string" ? code : UNFORESEEN, message };
-}
-
-/** What SQLite says of a database that is no whole one: opening it looks at its first page only. Source: better-sqlite3, sqlite3.h */
-function tellsDamage(code: unknown, message: string): boolean {
-  if (typeof code !== "string") return false;
-  const lacks = code === "SQLITE_ERROR" && /^no such (table|column): /.test(message);
-  return lacks || code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT");
 }
 
 /** A failure that another thread or process has met, with a code that is none of pfs's. */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
+import { tellsCorruption } from "./sqlite-errors.ts";
 import { asUnwritable } from "./unwritable.ts";
 
 const SQLITE_MAGIC = "SQLite format 3\0";
@@ -79,10 +80,7 @@ export function foreign(file: string): PfsError {
 
 /** The error to throw for one of SQLite's; itself where it tells of no damage. */
 export function asDamage(error: unknown, file: string): unknown {
-  const code = (error as { code?: unknown }).code;
-  const isDamage =
-    code === "SQLITE_NOTADB" || (typeof code === "string" && code.startsWith("SQLITE_CORRUPT"));
-  return isDamage ? damaged(file, (error as Error).message, error) : error;
+  return tellsCorruption(error) ? damaged(file, (error as Error).message, error) : error;
 }
 
 /** Why the file is no store's, where it could become one; undefined where it is one's. @throws as {@link holdsStore} */

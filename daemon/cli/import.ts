@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { parseBookId } from "../../schema/ids.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import {
   type ImportEvent,
   type ImportRequest,
@@ -38,10 +38,7 @@ export function addImport(program: Command, contextOf: ContextOf): void {
     .argument("<dir>", "with the files")
     .option("--into <path>", "the book's directory that the files go into (default: its root)")
     .option("--schema <schema>", `for a book that is to be made: ${SCHEMA_HELP}`)
-    .option(
-      "--agent <name>",
-      "who answers for the changes (default: PFS_AGENT_ID, the configuration's, else the login name)",
-    )
+    .option("--agent <name>", `who answers for the changes (default: ${DEFAULT_AGENT})`)
     .addHelpText(
       "after",
       "\nExamples:\n  pfs import my-book ./book\n  pfs import my-book ./site/docs --into content   an existing Docusaurus folder",

@@ -8,7 +8,7 @@ import { PfsError } from "../../schema/errors.ts";
 import { type AgentName, type BookId, parseBookId } from "../../schema/ids.ts";
 import { type MountOptions, parseMountOptions } from "../../schema/mount-options.ts";
 import { DaemonClient } from "../daemon-client.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import type { MountDescription } from "../mount-registry.ts";
 import type { OwnMounter } from "../own-mounter.ts";
 import { startInBackground } from "../start-in-background.ts";
@@ -58,7 +58,7 @@ export function addMount(program: Command, contextOf: ContextOf): void {
     )
     .addHelpText(
       "after",
-      "\nThe agent is who answers for what is saved; without agent= it is PFS_AGENT_ID, the configuration's, else the login name." +
+      `\nThe agent is who answers for what is saved; without agent= it is ${DEFAULT_AGENT}.` +
         "\n\nExamples:\n  mkdir book && pfs mount my-book ./book\n  pfs mount my-book ./book -o agent=claude-7\n  pfs mount my-book ./look -o ro" +
         "\n  pfs mount my-book ./look -o at=2h    the book as it was two hours ago",
     )

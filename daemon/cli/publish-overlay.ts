@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { PublishedPath } from "../../lib/worktree/publish-overlay.ts";
 import { parseBookId, parseUserId } from "../../schema/ids.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import { currentActor } from "../plain-actor.ts";
 import type { ContextOf } from "./command.ts";
 import { Told } from "./failure.ts";
@@ -26,10 +26,7 @@ export function addPublishOverlay(program: Command, contextOf: ContextOf): void 
     .argument("<book>", "its name, as `pfs ls` lists it")
     .argument("[path...]", "files and directories of the book; none: all of the overlay")
     .requiredOption("--user <user>", "whose overlay")
-    .option(
-      "--agent <name>",
-      "who answers for it (default: PFS_AGENT_ID, the configuration's, else the login name)",
-    )
+    .option("--agent <name>", `who answers for it (default: ${DEFAULT_AGENT})`)
     .addHelpText(
       "after",
       "\nThe exit code is 1 when anything was refused; the paths that were held back for it can then be published by name." +

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type ConflictChoice, conflictChoices } from "../../lib/conflict-table.ts";
 import { noConflict, type Resolution } from "../../lib/worktree/end-conflict.ts";
 import { PfsError } from "../../schema/errors.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import { currentActor } from "../plain-actor.ts";
 import type { ContextOf } from "./command.ts";
 
@@ -21,10 +21,7 @@ export function addResolve(program: Command, contextOf: ContextOf): void {
     .option("--mine", "what was refused")
     .option("--theirs", "what the book has: what was refused is given up")
     .option("--merged", "both, if they merge by themselves")
-    .option(
-      "--agent <name>",
-      "who answers for it (default: PFS_AGENT_ID, the configuration's, else the login name)",
-    )
+    .option("--agent <name>", `who answers for it (default: ${DEFAULT_AGENT})`)
     .addHelpText(
       "after",
       "\nExample:\n  diff ./book/.pfs/conflicts/3/theirs ./book/.pfs/conflicts/3/merged && pfs resolve 3 --merged",

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { type BookId, parseBookId } from "../../schema/ids.ts";
 import { parseReference, REFERENCE_FORMS } from "../../schema/reference.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import { fetchForRestore } from "../fetch-for-restore.ts";
 import { currentActor } from "../plain-actor.ts";
 import type { RestoreResult } from "../thread-calls.ts";
@@ -24,10 +24,7 @@ export function addRestore(program: Command, contextOf: ContextOf): void {
     .argument("<book>", "its name, as `pfs ls` lists it")
     .argument("<ref>", REFERENCE_FORMS)
     .argument("<path...>", "files or directories; . is the whole book")
-    .option(
-      "--agent <name>",
-      "who answers for the change (default: PFS_AGENT_ID, the configuration's, else the login name)",
-    )
+    .option("--agent <name>", `who answers for the change (default: ${DEFAULT_AGENT})`)
     .addHelpText(
       "after",
       "\nExamples:\n  pfs restore my-book 2h content/01-Part/01-Chapter/01-lesson.md\n" +

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { RevertedPath } from "../../lib/worktree/revert.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type BookId, parseBookId, parseUserId, type UserId } from "../../schema/ids.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import { currentActor } from "../plain-actor.ts";
 import type { ContextOf } from "./command.ts";
 import { type Context, statusOf } from "./context.ts";
@@ -42,10 +42,7 @@ export function addRevert(program: Command, contextOf: ContextOf): void {
     .argument("<path...>", "with --user: BOOK [PATH…]")
     .option("--user <user>", "whose overlay")
     .option("--all", "with --user: all of it")
-    .option(
-      "--agent <name>",
-      "who answers for it (default: PFS_AGENT_ID, the configuration's, else the login name)",
-    )
+    .option("--agent <name>", `who answers for it (default: ${DEFAULT_AGENT})`)
     .addHelpText(
       "after",
       "\nExamples:\n  pfs revert ./alice/content/01-Part/01-Chapter/01-lesson.md" +

@@ -12,7 +12,7 @@ import { PfsError } from "../../schema/errors.ts";
 import type { BookId } from "../../schema/ids.ts";
 import { parseTreePath } from "../../schema/paths.ts";
 import { type Profile, parseProfile, strictestProfile } from "../../schema/profiles.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import { currentActor } from "../plain-actor.ts";
 import type { ContextOf } from "./command.ts";
 import type { Context } from "./context.ts";
@@ -47,10 +47,7 @@ export function addValidate(program: Command, contextOf: ContextOf): void {
     .option("--into <path>", "for a directory: where in the book its files would go")
     .option("--fix", "rename where the suggestion is unambiguous")
     .option("--dry-run", "say what --fix would do, and do nothing")
-    .option(
-      "--agent <name>",
-      "who answers for the renames in a book (default: PFS_AGENT_ID, the configuration's, else the login name)",
-    )
+    .option("--agent <name>", `who answers for the renames in a book (default: ${DEFAULT_AGENT})`)
     .addHelpText(
       "after",
       "\nExamples:\n  pfs validate my-book\n  pfs validate ./site/docs --into content --schema docusaurus" +

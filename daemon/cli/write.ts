@@ -4,7 +4,7 @@ import { INLINE_MAX_BYTES } from "../../lib/blobs.ts";
 import type { WrittenFile } from "../../lib/worktree/write-file.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type BlobHash, isBlobHash, parseBookId, parseUserId } from "../../schema/ids.ts";
-import { findAgent } from "../default-agent.ts";
+import { DEFAULT_AGENT, findAgent } from "../default-agent.ts";
 import { currentActor } from "../plain-actor.ts";
 import { type WriteRequest, writeStream } from "../write-stream.ts";
 import { placesInBook } from "./book-paths.ts";
@@ -40,10 +40,7 @@ export function addWrite(program: Command, contextOf: ContextOf): void {
       "--user <user>",
       "in this user's overlay (default: that of the mount that PATH is in, else the base)",
     )
-    .option(
-      "--agent <name>",
-      "who answers for the change (default: PFS_AGENT_ID, the configuration's, else the login name)",
-    )
+    .option("--agent <name>", `who answers for the change (default: ${DEFAULT_AGENT})`)
     .option("--executable", "make it executable (default: as it is)")
     .addHelpText(
       "after",

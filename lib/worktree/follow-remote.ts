@@ -195,7 +195,7 @@ class Pull {
       this.#plans = this.#newPlans();
       this.#find();
     }
-    const isMet = [...this.#rebases.values()].some((each) => each.isMet);
+    const isMet = this.#met().length > 0;
     const end = this.#rows.at(-1)?.seq ?? 0;
     if (isMet && shared.lastNoted() > end)
       throw new NotYet({ type: "incomplete", until: shared.lastNoted() });

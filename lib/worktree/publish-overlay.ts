@@ -212,11 +212,11 @@ function recordAll(publication: Publication, outcomes: Outcomes): void {
       const parent = findDirectory(tree, parentOf(path));
       if (parent === undefined) continue;
       const place = { parent, name: baseNameOf(path) };
-      const wasHidden = overlay.entries.unhide(place.parent, place.name);
-      const fileId = base.journal.get(path)?.fileId;
-      // Nothing else says so on other machines.
-      if (wasHidden && fileId !== undefined)
+      if (overlay.entries.unhide(place.parent, place.name)) {
+        // Nothing else says so on other machines.
+        const { fileId } = base.journal.get(path) as JournalRow;
         logAway(overlay, path, { operation: "revert", prevHash: null, fileId }, actor, startedMs);
+      }
       overlay.notify({ type: "entry", ...place }, undefined);
     }
     overlay.notify({ type: "content", fileId: row.fileId }, undefined);

@@ -46,12 +46,8 @@ export function hideAgain(
   for (const { fileId, synced, mine } of rebases.get(BASE)?.met() ?? []) {
     if (mine !== undefined || synced === undefined) continue;
     for (const user of shared.hiders(fileId, synced.path)) {
-      const isMet =
-        rebases
-          .get(user)
-          ?.metViews()
-          .some((view) => view.fileId === fileId) ?? false;
-      if (!isMet) plans.of(user).hidden.set(fileId, true);
+      const views = rebases.get(user)?.metViews() ?? [];
+      if (!views.some((view) => view.fileId === fileId)) plans.of(user).hidden.set(fileId, true);
     }
   }
 }

@@ -95,7 +95,7 @@ export async function assertSaves(
   });
 }
 
-/** emacs compiles itself on, in processes that outlive it, where it was. */
+/** What an editor has started may outlive it by a moment, where it was: the mount is in use until then. */
 async function leftAlone(dir: string): Promise<void> {
   for (let waitedMs = 0; waitedMs < LEAVING_WAIT_MS; waitedMs += 100) {
     const places = await Promise.all(

@@ -1,5 +1,5 @@
-// On a terminal import, export, clone, pull, sync and prefetch show how far they are, with a daemon and without, and nothing of it stays; in a
-// pipe they show nothing. Who looks away ends nothing.
+// On a terminal import, export, clone, pull, sync and prefetch show how far they are, the last four with a daemon and without, and
+// nothing of it stays; in a pipe they show nothing. Who looks away ends nothing.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
