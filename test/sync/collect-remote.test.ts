@@ -133,10 +133,11 @@ test("gc --remote, B1: a push that found bytes there just before they go puts th
   });
 });
 
-const REMOVED = { put: 2, append: 3, answer: 4 };
+/** By when it is collected in the push. Of its two puts, the one of what is there already comes `first` or `last`. */
+const REMOVED = { first: 2, last: 3, append: 3, answer: 4 };
 
 test("gc --remote, B1: a real push that garbage is collected under, before and after its rows, also when it is cut off then, loses no bytes", async () => {
-  for (const moment of ["put", "append", "answer"] as const) {
+  for (const moment of ["first", "last", "append", "answer"] as const) {
     await SharedPlace.with(async (place) => {
       const machine = await SharedMachine.make("alice", place.log, place.blobs);
       try {
@@ -151,13 +152,17 @@ test("gc --remote, B1: a real push that garbage is collected under, before and a
           isFirst = false;
           assert.equal((await collectRemote(place.parts("c"), NOW)).blobs, REMOVED[moment]);
         };
-        if (moment === "put") {
+        if (moment === "first" || moment === "last") {
           const bare = place.blobs;
+          const other = Promise.withResolvers<void>();
           machine.remoteBlobs = {
             ...withFaults(bare, blobOperations, () => undefined),
             put: async (source) => {
+              const isFound = source.hash === hashOf("found there");
+              if (isFirst && isFound === (moment === "last")) await other.promise;
               const outcome = await bare.put(source);
-              if (source.hash === hashOf("found there")) await collect();
+              if (isFound) await collect();
+              other.resolve();
               return outcome;
             },
           };
