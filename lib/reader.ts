@@ -6,7 +6,8 @@ import { createHash, hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import Sqlite, { type Statement } from "better-sqlite3";
+import type Sqlite from "better-sqlite3";
+import type { Statement } from "better-sqlite3";
 import { PfsError } from "../schema/errors.ts";
 import { BASE, type BlobHash, type BookId, type FileId } from "../schema/ids.ts";
 import { GENESIS_HASH } from "../schema/log-row.ts";
@@ -19,6 +20,7 @@ import { type Conflict, countConflicts, listConflicts } from "./conflict-table.t
 import { asDamage, databaseFile, foreign, holdsStore, noStore } from "./database-file.ts";
 import { allocatePageAligned } from "./libc.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
+import { connect } from "./store-database.ts";
 import { fromQuotient, type Time } from "./time.ts";
 import { asUnwritable } from "./unwritable.ts";
 
@@ -100,7 +102,7 @@ export class StoreReader {
     if (!existsSync(file)) throw noStore(directory);
     let database: Sqlite.Database | undefined;
     try {
-      database = new Sqlite(file, { readonly: true, fileMustExist: true });
+      database = connect(file, { readonly: true, fileMustExist: true });
       checkVersion(database, file);
       database.pragma("trusted_schema = OFF");
       return new StoreReader(directory, database);

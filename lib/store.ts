@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, fdatasyncSync, fstatSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import Sqlite from "better-sqlite3";
+import type Sqlite from "better-sqlite3";
 import { runCheckpoint, WAL_LIMIT_BYTES } from "./checkpoint.ts";
 import { asDamage, databaseFile, holdsStore, noStore } from "./database-file.ts";
 import { DiskSpace } from "./disk-space.ts";
@@ -12,6 +12,7 @@ import { LockFile } from "./lock-file.ts";
 import { makeDirectories } from "./make-directories.ts";
 import { migrate } from "./migrations.ts";
 import { passStep } from "./step.ts";
+import { connect } from "./store-database.ts";
 import { asUnwritable } from "./unwritable.ts";
 
 export interface StoreOptions {
@@ -291,7 +292,7 @@ function runAnyway(hook: () => void): void {
 function openDatabase(file: string): Sqlite.Database {
   let database: Sqlite.Database | undefined;
   try {
-    database = new Sqlite(file);
+    database = connect(file);
     // Without effect on a database that has pages already.
     database.pragma("page_size = 4096");
     database.pragma("journal_mode = WAL");
