@@ -110,7 +110,8 @@ function hasReplaced(
   const arrived = lastRow(
     overlay,
     path,
-    `operation IN ('create', 'rename') AND new_hash IS NOT NULL AND file_id = ${fileId}`,
+    "operation IN ('create', 'rename') AND new_hash IS NOT NULL AND file_id = ?",
+    fileId,
   );
   return isBefore(made, arrived) && wasSeen(overlay, occupant, arrived?.seq);
 }
@@ -154,10 +155,15 @@ function isBefore(first: Position | undefined, second: Position | undefined): bo
 }
 
 /** The layer's last row of a path that fits; undefined if there is none. */
-function lastRow({ store, book, layer }: Tree, path: string, condition = IS_DONE): Position | undefined {
+function lastRow(
+  { store, book, layer }: Tree,
+  path: string,
+  condition = IS_DONE,
+  ...values: readonly unknown[]
+): Position | undefined {
   const last = store.database.prepare<unknown[], Position>(
     `SELECT a.seq, (SELECT shared_seq FROM shared_row s WHERE s.seq = a.seq) AS sharedSeq FROM audit_log a
      WHERE book_id = ? AND path = ? AND user_id = ? AND status = 'ok' AND ${condition} ORDER BY a.seq DESC LIMIT 1`,
   );
-  return last.get(book.bookId, path, layer);
+  return last.get(book.bookId, path, layer, ...values);
 }
