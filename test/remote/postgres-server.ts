@@ -2,7 +2,7 @@
 // same: the one that a development dependency brings and the one of Debian.
 
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   appendFileSync,
@@ -19,6 +19,7 @@ import { createRequire } from "node:module";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { Client } from "pg";
 import { PostgresLog } from "../../lib/remote/postgres-log.ts";
 import { SECRETS } from "../secrets.ts";
@@ -36,8 +37,9 @@ const NOBODY = 65534;
 const ACCESS = `hostnossl secure all 127.0.0.1/32 reject
 host all ${GUEST} 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
+host replication ${USER} 127.0.0.1/32 trust
 `;
-const READY = "database system is ready to accept connections";
+const READY = /database system is ready to accept (read-only )?connections/;
 const SETTINGS = {
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
@@ -56,7 +58,7 @@ export class PostgresServer {
   readonly port: number;
   readonly #top: string;
   readonly #binaries: string;
-  readonly #settings: Readonly<Record<string, string>>;
+  readonly #settings: Record<string, string>;
   #process: ChildProcess | undefined;
   #databases = 0;
 
@@ -104,6 +106,30 @@ export class PostgresServer {
     }
   }
 
+  /**
+   * A hot standby, which follows this server and may be read; Debian's only. To be removed before this one.
+   * `SELECT pg_promote()` ends that.
+   */
+  async makeStandby(): Promise<PostgresServer> {
+    const top = mkdtempSync(join(tmpdir(), "pfs-test-"));
+    try {
+      chmodSync(top, 0o755);
+      if (process.getuid?.() === 0) chownSync(top, NOBODY, NOBODY);
+      const [command, ...args] = asNobody(join(this.#binaries, "pg_basebackup"));
+      const from = [`--dbname=${this.url("postgres")}`, "--wal-method=stream", "--checkpoint=fast"];
+      const to = [`--pgdata=${join(top, "data")}`, "--write-recovery-conf", "--no-sync"];
+      // Not in the way of this process: the server's answers may go through it.
+      await promisify(execFile)(command as string, [...args, ...from, ...to], { cwd: top });
+      const [binaries, settings] = [this.#binaries, this.#settings];
+      const server = new PostgresServer(top, { binaries, port: await freePort(), settings });
+      await server.start();
+      return server;
+    } catch (error) {
+      rmSync(top, { recursive: true });
+      throw error;
+    }
+  }
+
   async start(): Promise<void> {
     const settings = Object.entries(this.#settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const args = ["-D", join(this.#top, "data"), "-p", `${this.port}`, ...settings];
@@ -117,7 +143,7 @@ export class PostgresServer {
     await new Promise<void>((resolve, reject) => {
       child.stderr?.setEncoding("utf8").on("data", (text: string) => {
         said = `${said}${text}`.slice(-10_000);
-        if (said.includes(READY)) resolve();
+        if (READY.test(said)) resolve();
       });
       child.on("error", reject);
       child.on("exit", () => reject(new Error(`PostgreSQL has ended: ${said}`)));

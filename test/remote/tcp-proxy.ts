@@ -12,6 +12,8 @@ export type Side = "client" | "server";
 export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
+  /** The port of the server that new connections go to. */
+  serverPort: number;
   #isSilent = false;
   /** How many times the client said something and the server then answered, over all connections. */
   roundTrips = 0;
@@ -27,14 +29,15 @@ export class TcpProxy {
   /** What is passed on in place of what one side said at once; undefined: what it said. */
   change: ((bytes: Buffer, side: Side) => Corrupted | undefined) | undefined;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, serverPort: number) {
     this.#server = server;
+    this.serverPort = serverPort;
   }
 
   static async make(port: number): Promise<TcpProxy> {
     const server = createServer();
-    const proxy = new TcpProxy(server);
-    server.on("connection", (inner) => proxy.#join(inner, connect(port, "127.0.0.1")));
+    const proxy = new TcpProxy(server, port);
+    server.on("connection", (inner) => proxy.#join(inner, connect(proxy.serverPort, "127.0.0.1")));
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     return proxy;
