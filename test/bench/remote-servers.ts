@@ -2,6 +2,8 @@
  * The servers that books are shared on while sync is measured: a real PostgreSQL with its own settings, and a server that speaks S3, both
  * of this machine; and a way to each through a proxy that counts. Times are never taken through a proxy, but where it says so.
  */
+import { execFileSync } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
 import { HttpFaultProxy } from "../remote/http-fault-proxy.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { type S3Server, startS3Server } from "../remote/s3-server.ts";
@@ -55,6 +57,27 @@ export class RemoteServers {
     this.#s3 = s3;
     this.log = log;
     this.blobs = blobs;
+  }
+
+  /** Seconds that the server of S3 has worked on one core, since it was started: it has one thread, whose pace is all others' limit. */
+  s3CpuSeconds(): number {
+    const [own, ticksPerSecond] = [process.pid, Number(execFileSync("getconf", ["CLK_TCK"]))];
+    const stats = globSync("/proc/[0-9]*/stat").map((path) => {
+      try {
+        return readFileSync(path, "utf8");
+      } catch {
+        return ""; // It has ended.
+      }
+    });
+    // Name, state, parent; user and system time are the 14th and 15th. Source: proc_pid_stat(5)
+    const server = stats
+      .map((text) => /^\d+ \((.*)\) (.*)$/s.exec(text))
+      .find((found) => {
+        return found?.[1] === "workerd" && found[2]?.split(" ")[1] === `${own}`;
+      });
+    const fields = server?.[2]?.split(" ");
+    if (fields === undefined) throw new Error("The server of S3 does not run.");
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
   }
 
   async makePlace(): Promise<SharedPlace> {

@@ -65,10 +65,13 @@ async function measurePush(servers: RemoteServers, work: string): Promise<SyncFi
   const book = join(work, "book");
   makeBook(book, LESSONS);
   const seconds: number[] = [];
+  const busySeconds: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const { direct } = await servers.makePlace();
     const machine = await makeSharing(join(work, `${round}`), book, direct);
+    const before = servers.s3CpuSeconds();
     seconds.push(await machine.time("push", "bench"));
+    busySeconds.push(servers.s3CpuSeconds() - before);
   }
   const { counted } = await servers.makePlace();
   const machine = await makeSharing(join(work, "counted"), book, counted);
@@ -93,7 +96,7 @@ async function measurePush(servers: RemoteServers, work: string): Promise<SyncFi
   return [
     {
       title: `first push of ${LESSONS.files} lessons, 10 MB, their published copies and the command's start included`,
-      measured: `${is.toFixed(2)} s`,
+      measured: `${is.toFixed(2)} s (${median(busySeconds).toFixed(2)} s of it the S3 server's one thread is at work)`,
       wanted: "< 5 s",
       isMet: is < 5,
     },
