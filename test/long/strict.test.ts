@@ -6,9 +6,10 @@ import { raceStrictly, withStrict } from "../daemon/strict-race.ts";
 import { PostgresServer } from "../remote/postgres-server.ts";
 import { startS3Server } from "../remote/s3-server.ts";
 
+const ROUNDS = 250;
 const NAMES = ["a", "b", "c", "d", "e", "f", "g", "h"].map((name) => `agent-${name}`);
 
-test("SC-003: eight daemons race on a lesson in strict mounts for 500 rounds: exactly one winner each, all converge, nothing is lost", async (t) => {
+test(`SC-003: eight daemons race on a lesson in strict mounts for ${ROUNDS} rounds: exactly one winner each, all converge, nothing is lost`, async (t) => {
   const postgres = await PostgresServer.make("embedded");
   const s3 = await startS3Server();
   try {
@@ -19,9 +20,9 @@ test("SC-003: eight daemons race on a lesson in strict mounts for 500 rounds: ex
       async () => urls,
       async (places) => {
         const startedMs = performance.now();
-        const losses = await raceStrictly(places, 500);
+        const losses = await raceStrictly(places, ROUNDS);
         t.diagnostic(`${JSON.stringify(losses)} in ${Math.round((performance.now() - startedMs) / 1000)} s`);
-        assert.equal(losses.refused, 500 * (NAMES.length - 1));
+        assert.equal(losses.refused, ROUNDS * (NAMES.length - 1));
         for (const place of places) await place.pfs("verify");
         await places[0]?.pfs("verify", "--remote", "my-book");
       },
