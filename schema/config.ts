@@ -29,8 +29,8 @@ export interface Config {
   readonly retention: Retention | undefined;
   readonly books: readonly ConfiguredBook[];
   readonly mounts: readonly ConfiguredMount[];
-  /** Who else of this machine may mount; undefined: nobody. */
   readonly remotes: readonly ConfiguredRemote[];
+  /** Who else of this machine may mount; undefined: nobody. */
   readonly access: Access | undefined;
 }
 
@@ -142,18 +142,28 @@ const shapes = lazily((z) => {
 
 const LONGEST_INTERVAL_MS = 366 * 86_400_000;
 
-const KNOWN_KEYS =
-  "store, agent, http, cache_limit, check_interval, retention, books (book, schema), mounts (book, directory, options), remotes (book, log, blobs) and access (socket, rules)";
-
 /** By the object that they are in. */
-const KEYS: Readonly<Record<string, string>> = {
-  "": "store, agent, http, cache_limit, check_interval, retention, books, mounts, remotes and access",
-  books: "book and schema",
-  mounts: "book, directory and options",
-  remotes: "book, log and blobs",
-  access: "socket and rules",
-  "access.rules": "unix_user, books, users and agents",
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  "": [
+    ...["store", "agent", "http", "cache_limit", "check_interval", "retention"],
+    ...["books", "mounts", "remotes", "access"],
+  ],
+  books: ["book", "schema"],
+  mounts: ["book", "directory", "options"],
+  remotes: ["book", "log", "blobs"],
+  access: ["socket", "rules"],
+  "access.rules": ["unix_user", "books", "users", "agents"],
 };
+
+/** Those of the object, with those that are in theirs. */
+function knownKeys(): string {
+  const names = KEYS[""] as readonly string[];
+  return listed(names.map((name) => (name in KEYS ? `${name} (${KEYS[name]?.join(", ")})` : name)));
+}
+
+function listed(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
 
 /**
  * @param source the file, for the message
@@ -224,7 +234,7 @@ function describe(issue: z.core.$ZodIssue, value: unknown): string {
   if (issue.code === "unrecognized_keys") {
     const unknown = issue.keys.map((name) => quote(name)).join(", ");
     const known = KEYS[issue.path.filter((part) => typeof part === "string").join(".")];
-    return `${key === "" ? "" : `${key.slice(1)}: `}the key ${unknown} is not known: known are ${known}`;
+    return `${key === "" ? "" : `${key.slice(1)}: `}the key ${unknown} is not known: known are ${listed(known ?? [])}`;
   }
   const found = issue.path.reduce<unknown>((at, part) => (at as Record<PropertyKey, unknown>)[part], value);
   return `${key === "" ? "the file" : key.replace(/^\./, "")} ${whatIsWrong(issue, found)}`;
@@ -263,7 +273,7 @@ function firstTwice(values: readonly string[]): string | undefined {
 
 function refused(source: string, what: string, cause?: unknown): PfsError {
   return new PfsError("USAGE", `The configuration ${source}: ${what}.`, {
-    hint: `Known keys are ${KNOWN_KEYS}.`,
+    hint: `Known keys are ${knownKeys()}.`,
     cause,
   });
 }
