@@ -19,6 +19,8 @@ import type { Store } from "./store.ts";
 export interface ChangeToShare {
   readonly bookId: BookId;
   readonly rows: readonly Omit<LogRowBody, "seq">[];
+  /** How much of the shared log was here when they were made: what has come since may have put other files at their paths. */
+  readonly pulledSeq: number;
   /** Bytes that rows name, which the remote is not known to have; to be read only as long as somebody waits for the answer. */
   readonly blobs: readonly StagedBytes[];
 }
@@ -138,8 +140,9 @@ export class StrictChange {
     this.#question = question;
     const { bookId } = this.#parts;
     const bodies = rows.map(({ seq: _, entry_hash: __, ...body }) => body);
+    const pulledSeq = this.#shared.position()?.pulledSeq ?? 0;
     return Deferred.of(
-      { type: "share", change: { bookId, rows: bodies, blobs } },
+      { type: "share", change: { bookId, rows: bodies, pulledSeq, blobs } },
       (outcome) => {
         question.outcome = outcome;
       },

@@ -21,7 +21,7 @@ import type { SyncParts } from "./sync-parts.ts";
 export type SharedFirst = Exclude<ShareOutcome, { type: "failed" }>;
 
 /**
- * Pushes what waits, as the change comes after it, and then the change.
+ * Pushes what waits, as the change comes after it, and then the change, unless what was pulled for that is about the same files.
  * @throws as push; then the shared log may have the change, which the next pull brings, or not
  */
 export async function shareFirst(parts: SyncParts, change: ChangeToShare): Promise<SharedFirst> {
@@ -34,7 +34,7 @@ export async function shareFirst(parts: SyncParts, change: ChangeToShare): Promi
   const rows = identify(change, storeId);
   signal?.throwIfAborted();
   const pulledHead = pulledHeadOf(parts);
-  const outcome = await log.append(bookId, rows, pulledHead.seq);
+  const outcome = await log.append(bookId, rows, change.pulledSeq);
   if (outcome.type === "moved") {
     await pull(parts);
     return { type: "moved" };

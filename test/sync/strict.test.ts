@@ -12,7 +12,7 @@ import type { OpenFile } from "../../lib/worktree/open-file.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { type BlobHash, parseUserId } from "../../schema/ids.ts";
 import { stepsOf, withSteps } from "../fault/step-hook.ts";
-import { contentOf, layerOf } from "../lib/book-fixture.ts";
+import { contentOf, EXCHANGE, layerOf, PLAIN_RENAME } from "../lib/book-fixture.ts";
 import { assertConverged, Machine, settleAll } from "./machine.ts";
 import { MemoryRemote } from "./memory-remote.ts";
 
@@ -156,6 +156,24 @@ test("strict: a rename with a draft under it, a whole directory, a truncation: e
     assert.equal(b.text("e/two"), "2");
     assert.equal(b.find("d"), undefined);
     assert.equal(b.node("moved").mtimeNanoseconds, a.node("moved").mtimeNanoseconds);
+  }));
+
+test("strict, I1: what others put there of the same bytes is another file: it is not taken for the one that was renamed", () =>
+  withPair(async (a, b) => {
+    a.save("y", OLD);
+    settleAll([a, b]);
+    const [x, y] = [a.node("x").fileId, a.node("y").fileId];
+    a.rename("x", "y", EXCHANGE, a.actor);
+    a.push();
+    await assert.rejects(
+      b.strictly(() => b.rename("x", "moved", PLAIN_RENAME, b.actor)),
+      is("CONFLICT"),
+    );
+    assert.deepEqual([b.node("x").fileId, b.node("y").fileId], [y, x]);
+    await b.strictly(() => b.rename("x", "moved", PLAIN_RENAME, b.actor));
+    a.pull();
+    for (const machine of [a, b])
+      assert.deepEqual([machine.node("moved").fileId, machine.node("y").fileId], [y, x]);
   }));
 
 test("strict: what others changed and changed back is no conflict: nothing of it would be lost", () =>
