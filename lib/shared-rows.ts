@@ -64,6 +64,13 @@ export interface RemoteState extends RemoteOfBook, SharedPosition {
   readonly lastSyncMs: number | null;
 }
 
+/**
+ * A row with which a pull takes back what was done here: it has the position of the shared row that it makes way for, which
+ * comes after it.
+ */
+const IS_TAKEN_BACK = `EXISTS (SELECT 1 FROM shared_row s JOIN shared_row t ON t.book_id = s.book_id AND t.shared_seq = s.shared_seq
+  AND t.seq > s.seq JOIN audit_log r ON r.seq = t.seq WHERE s.seq = l.seq AND r.status = 'ok')`;
+
 /** Rows of the log `a` that are for others, too. */
 export const IS_FOR_OTHERS = `+a.operation NOT IN (${LOCAL_OPERATIONS})`;
 
@@ -195,7 +202,7 @@ export class SharedRows {
            GROUP BY user_id)
          SELECT user_id FROM view WHERE operation = 'hide' AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path
            WHERE l.book_id = :bookId AND l.path = :path AND l.user_id = '${BASE}' AND l.seq > view.seq AND l.status = 'ok'
-           AND +l.file_id = :fileId AND +l.operation = 'create')`,
+           AND +l.file_id = :fileId AND +l.operation = 'create' AND NOT ${IS_TAKEN_BACK})`,
       )
       .pluck();
     this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");

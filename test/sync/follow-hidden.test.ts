@@ -168,3 +168,17 @@ test("what a user published over a file that the user hid shows everywhere", () 
     for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["a.md", "b.md", "c.md", "d.md"]);
     assert.equal(b.text("c.md"), "published");
   }));
+
+test("what a user hides stays hidden where the base's removal of it was taken back and done again before it is taken back for good", () =>
+  shared((a, b, _, carlAtB) => {
+    a.rename("a.md", "b.md", undefined, a.actor);
+    hide(carlAtB, b, "b.md");
+    b.push();
+    a.pull();
+    b.save("a.md", "changed elsewhere");
+    b.push();
+    a.pull();
+    b.save("b.md", "changed elsewhere, too");
+    exchange(b, a);
+    assert.deepEqual(pathsOf(a), ["a.md"]);
+  }));
