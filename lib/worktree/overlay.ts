@@ -53,7 +53,11 @@ export function dropOverlay(
   tree.journal.remove(row.path);
   tree.entries.forgetNode(row.fileId);
   const { sha256: prevHash, fileId } = row;
-  const logged = operation === "delete" && isUnseen(tree, fileId) ? "hide" : operation;
+  const isHidden = operation === "delete" && isUnseen(tree, fileId);
+  // Where the base has it: what covers it there may go.
+  const origin = isHidden ? tree.base?.journal.find(fileId) : undefined;
+  if (origin?.parent != null) tree.entries.hide(origin.parent, baseNameOf(origin.path as TreePath));
+  const logged = isHidden ? "hide" : operation;
   logAway(tree, row.path, { operation: logged, prevHash, fileId }, actor, startedMs);
 }
 

@@ -112,8 +112,23 @@ export class Placing {
     if (directory === undefined || parent === undefined) return false;
     const isOwn = tree.entries.find(parent, baseNameOf(path)) !== undefined;
     if (!isOwn || !isEmpty(tree, directory) || this.#hasDraftIn(directory)) return false;
+    this.#hideBeneath(directory, path);
     removeDirectory(tree, { parent, name: baseNameOf(path) }, this.#actor);
     return true;
+  }
+
+  /** What is hidden in an overlay's own directory, which goes, is in the base's that shows again in its place. */
+  #hideBeneath(directory: FileId, path: TreePath): void {
+    const { base, entries } = this.#tree;
+    if (base === undefined) return;
+    const shown = findDirectory(base, path);
+    for (const { parent, name } of entries.hidden()) {
+      if (parent !== directory) continue;
+      entries.unhide(directory, name);
+      const there = shown === undefined ? undefined : this.#tree.beneath({ parent: shown, name });
+      const isHidden = there === "directory" || (there && this.#plan.hidden.get(there.fileId) !== false);
+      if (shown !== undefined && isHidden) entries.hide(shown, name);
+    }
   }
 
   /** A file that others have removed, which somebody is writing, is still to say where it was. */

@@ -103,7 +103,7 @@ test("reverting a directory that the user moved shows the base's again, and what
     alice.settle();
     assert.deepEqual(
       alice.worktree.revert(["eins"], ALICE).map(({ path }) => path),
-      ["eins", "eins/a.md", "eins/deep", "eins/deep/d.md"],
+      ["eins", "eins/a.md", "eins/b.md", "eins/deep", "eins/deep/d.md"],
     );
     assert.deepEqual(alice.list("").sort(), ["part", "teil"]);
     assert.deepEqual(alice.list("part"), ["one"]);

@@ -182,3 +182,35 @@ test("what a user hides stays hidden where the base's removal of it was taken ba
     exchange(b, a);
     assert.deepEqual(pathsOf(a), ["a.md"]);
   }));
+
+test("what a user hid in the base's directory is hidden there where a directory of the user's own in its place has gone", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    a.makeDirectories("d");
+    a.save("d/b.md", "the base's");
+    carlAtA.write("d/a.md", "carl's");
+    carlAtA.write("c.md", "carl's");
+    a.save("c.md", "the base's");
+    exchange(a, b);
+    hide(carlAtA, a, "d/b.md");
+    a.rename("d", "c.md", EXCHANGE, a.actor);
+    b.save("d/e.md", "the base's");
+    exchange(b, a);
+    assert.ok(pathsOf(a).includes("d/a.md"));
+    carlAtB.worktree.revert(["d/a.md"], b.actor);
+    exchange(b, a);
+    assert.deepEqual(pathsOf(a), ["a.md", "b.md", "c.md", "d/e.md"]);
+  }));
+
+test("what a user removed of a file that the base has below a directory of the user's stays hidden once that is moved away", () =>
+  shared((a, b, carlAtA) => {
+    carlAtA.write("a.md", "carl's");
+    carlAtA.makeDirectories("e");
+    carlAtA.write("e/a.md", "another one of carl's");
+    a.makeDirectories("e");
+    a.rename("a.md", "e/a.md", undefined, a.actor);
+    hide(carlAtA, a, "a.md");
+    exchange(a, b);
+    a.rename("e/a.md", "f.md", undefined, a.actor);
+    exchange(a, b);
+    assert.deepEqual(pathsOf(a), ["b.md", "e/a.md"]);
+  }));
