@@ -16,6 +16,7 @@ import { isNewHead, rememberHead } from "./last-head.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import { Log } from "./log.ts";
 import { LogPages } from "./log-pages.ts";
+import { refuseMissingTables } from "./migrations.ts";
 import type { Actor } from "./node.ts";
 import { refuseLosing } from "./only-remote.ts";
 import { type PulledHead, type RemoteOfBook, type SharedPair, SharedRows } from "./shared-rows.ts";
@@ -63,6 +64,7 @@ export class Library {
   static open(directory: string, options: StoreOptions = {}): Library {
     const store = Store.open(directory, options);
     try {
+      refuseMissingTables(store.database);
       return new Library(store);
     } catch (error) {
       store.close();

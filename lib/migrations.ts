@@ -67,3 +67,23 @@ export function migrate(database: Database, file: string): void {
     })();
   }
 }
+
+/** All tables of the newest version. */
+export const STORE_TABLES: readonly string[] = [
+  ...["audit_log", "blob", "blob_use", "book", "conflict", "file_journal", "left_remote", "left_remote_blob"],
+  ...["log_horizon", "log_segment", "log_segment_bytes", "manifest_position", "moved_path", "moved_version"],
+  ...["remote", "remote_blob", "shared_row", "untold_book", "vacancy", "whiteout"],
+  ...["worktree_entry", "worktree_node", "worktree_xattr"],
+];
+
+/** Before anybody works on it: else the first one who needs a table that is not there would be told. @throws SqliteError */
+export function refuseMissingTables(database: Database): void {
+  const missing = database
+    .prepare<[string], string>(
+      `SELECT value FROM json_each(?) WHERE value NOT IN (SELECT name FROM sqlite_schema WHERE type = 'table')`,
+    )
+    .pluck()
+    .get(JSON.stringify(STORE_TABLES));
+  // In the words that whoever uses it is told.
+  if (missing !== undefined) database.prepare(`SELECT 1 FROM ${missing}`).get();
+}

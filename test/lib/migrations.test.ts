@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import Sqlite from "better-sqlite3";
-import { APPLICATION_ID, newestVersion } from "../../lib/migrations.ts";
+import { APPLICATION_ID, newestVersion, STORE_TABLES } from "../../lib/migrations.ts";
+import { expectedSchema } from "../../lib/verify/database.ts";
 import { ALICE, BookFixture } from "./book-fixture.ts";
 import { assertSound } from "./soundness.ts";
 
@@ -84,4 +85,9 @@ test("a store of the first version is migrated with books, log, scratch and attr
   } finally {
     rmSync(top, { recursive: true, force: true });
   }
+});
+
+test("the tables without which no store is opened are all that the migrations make", () => {
+  const made = expectedSchema().filter(({ type }) => type === "table");
+  assert.deepEqual(made.map(({ name }) => name).sort(), [...STORE_TABLES].sort());
 });

@@ -1,6 +1,7 @@
 // The mount thread's loop, over sockets in the place of /dev/fuse: serves, hears the doorbell, waits, survives.
 
 import assert from "node:assert/strict";
+import { constants } from "node:os";
 import { test } from "node:test";
 import { Doorbell } from "../../lib/doorbell.ts";
 import { closeFd, readFd, setNonBlocking, writeFd } from "../../lib/libc.ts";
@@ -129,19 +130,23 @@ test("a device that fails ends its own mount only; what is thrown in a callback 
       },
       onFault: (error, operation) => faults.push(`${operation}: ${(error as Error).message}`),
       beforeWaiting() {
-        turn++;
-        if (turn === 1) {
+        if (turn === 0) {
+          turn++;
           broken.device.close();
           doorbell.ring();
           working.ask(4999);
           return 0;
         }
+        const taken = working.take();
+        // On a busy machine a turn of Node's event loop may come before the answer.
+        if (taken === -constants.errno.EAGAIN) return 0;
+        turn++;
         if (turn === 2) {
-          assert.equal(working.take(), 16);
+          assert.equal(taken, 16);
           working.ask();
           throw new Error("in beforeWaiting");
         }
-        assert.equal(working.take(), GETATTR_ANSWER_BYTES);
+        assert.equal(taken, GETATTR_ANSWER_BYTES);
         loop.stop();
         return 0;
       },
@@ -151,9 +156,7 @@ test("a device that fails ends its own mount only; what is thrown in a callback 
     loop.add({ device: working.device, session: sessions[1], onEnd: () => ended.push("working") });
     while (loop.run());
     assert.deepEqual(ended, ["broken"]);
-    // On a busy machine a turn of Node's event loop may come before the answer that is taken.
-    const told = faults.filter((fault) => !/EAGAIN/.test(fault));
-    assert.equal(told.length, 3, faults.join("\n"));
+    assert.equal(faults.length, 3, faults.join("\n"));
     assert.match(faults.join("\n"), /doorbell: in onDoorbell/);
     assert.match(faults.join("\n"), /rest: in beforeWaiting/);
     loop.remove(sessions[1]);
