@@ -20,7 +20,7 @@ import { type Conflict, countConflicts, listConflicts } from "./conflict-table.t
 import { asDamage, databaseFile, foreign, holdsStore, noStore } from "./database-file.ts";
 import { allocatePageAligned } from "./libc.ts";
 import { APPLICATION_ID, newestVersion, tooNew } from "./migrations.ts";
-import { connect } from "./store-database.ts";
+import { connect, readSchemaOnce } from "./store-database.ts";
 import { fromQuotient, type Time } from "./time.ts";
 import { asUnwritable } from "./unwritable.ts";
 
@@ -105,6 +105,7 @@ export class StoreReader {
       database = connect(file, { readonly: true, fileMustExist: true });
       checkVersion(database, file);
       database.pragma("trusted_schema = OFF");
+      readSchemaOnce(database);
       return new StoreReader(directory, database);
     } catch (error) {
       database?.close();

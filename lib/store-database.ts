@@ -18,6 +18,11 @@ export function connect(file: string, options?: Sqlite.Options): Sqlite.Database
   return database;
 }
 
+/** Looks at the whole schema, as compiling anything does. @throws SqliteError where it is damaged */
+export function readSchemaOnce(database: Sqlite.Database): void {
+  database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get();
+}
+
 /** What the store uses of better-sqlite3's `Statement`, which says what each does. */
 class LazyStatement {
   readonly #sql: string;

@@ -12,7 +12,7 @@ import { LockFile } from "./lock-file.ts";
 import { makeDirectories } from "./make-directories.ts";
 import { migrate } from "./migrations.ts";
 import { passStep } from "./step.ts";
-import { connect } from "./store-database.ts";
+import { connect, readSchemaOnce } from "./store-database.ts";
 import { asUnwritable } from "./unwritable.ts";
 
 export interface StoreOptions {
@@ -304,6 +304,7 @@ function openDatabase(file: string): Sqlite.Database {
     database.pragma("cache_size = -8192");
     const isNew = database.pragma("user_version", { simple: true }) === 0;
     migrate(database, file);
+    readSchemaOnce(database);
     // Before anything is put beside it: holdsStore counts on that.
     if (isNew) runCheckpoint(database);
     return database;
