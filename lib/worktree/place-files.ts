@@ -112,13 +112,13 @@ export class Placing {
     if (directory === undefined || parent === undefined) return false;
     const isOwn = tree.entries.find(parent, baseNameOf(path)) !== undefined;
     if (!isOwn || !isEmpty(tree, directory) || this.#hasDraftIn(directory)) return false;
-    this.#hideBeneath(directory, path);
+    this.#keepHidden(directory, path);
     removeDirectory(tree, { parent, name: baseNameOf(path) }, this.#actor);
     return true;
   }
 
   /** What is hidden in an overlay's own directory, which goes, is in the base's that shows again in its place. */
-  #hideBeneath(directory: FileId, path: TreePath): void {
+  #keepHidden(directory: FileId, path: TreePath): void {
     const { base, entries } = this.#tree;
     if (base === undefined) return;
     const shown = findDirectory(base, path);

@@ -97,13 +97,21 @@ export class PostgresServer {
       writeFileSync(join(data, "pg_hba.conf"), ACCESS);
       if (kind === "debian") makeCertificate(data);
       const settings = asInstalled ? SETTINGS : { ...SETTINGS, ...HASTE };
-      const server = new PostgresServer(top, { binaries, port: await freePort(), settings });
-      await server.start();
-      return server;
+      return await PostgresServer.#started(top, binaries, settings);
     } catch (error) {
       rmSync(top, { recursive: true });
       throw error;
     }
+  }
+
+  static async #started(
+    top: string,
+    binaries: string,
+    settings: Record<string, string>,
+  ): Promise<PostgresServer> {
+    const server = new PostgresServer(top, { binaries, port: await freePort(), settings });
+    await server.start();
+    return server;
   }
 
   /**
@@ -120,10 +128,7 @@ export class PostgresServer {
       const to = [`--pgdata=${join(top, "data")}`, "--write-recovery-conf", "--no-sync"];
       // Not in the way of this process: the server's answers may go through it.
       await promisify(execFile)(command as string, [...args, ...from, ...to], { cwd: top });
-      const [binaries, settings] = [this.#binaries, this.#settings];
-      const server = new PostgresServer(top, { binaries, port: await freePort(), settings });
-      await server.start();
-      return server;
+      return await PostgresServer.#started(top, this.#binaries, this.#settings);
     } catch (error) {
       rmSync(top, { recursive: true });
       throw error;
