@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { exerciseFile } from "./differential/fsx.ts";
-import { python, sh, withBook } from "./harness.ts";
+import { IS_SLOW, python, sh, withBook } from "./harness.ts";
 
 const seed = Number(process.env.PFS_SEED ?? Date.now() % 1_000_000);
 
@@ -21,7 +21,7 @@ import random
 def work(seed):
     chance = random.Random(seed); names = ["a.md", "b.md", "c", ".a.md.swp", "d.md~"]; place = lambda: "tree" + "".join("/" + chance.choice("xyz") for _ in range(chance.randrange(3)))
     allowed = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ESTALE}
-    for step in range(400):
+    for step in range(${IS_SLOW ? 80 : 400}):
         path, to = place() + "/" + chance.choice(names), place() + "/" + chance.choice(names)
         try:
             do = chance.randrange(8)

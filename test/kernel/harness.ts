@@ -18,8 +18,10 @@ import type { ServerAnswer, ServerOrder, ServerStart } from "./mount-server.ts";
 const run = promisify(execFile);
 /** What the mounts of the suites run on; test/long/fuse-native.test.ts sets it. */
 const TRANSPORT = parseMountOptions(`transport=${process.env.PFS_TEST_TRANSPORT ?? "kernel"}`);
-/** How many files are many: fewer where each takes milliseconds. */
-export const MANY_FILES = TRANSPORT.transport === "kernel" ? 10_000 : 2_000;
+/** Where each operation takes milliseconds, which the kernel answers by itself or at once on the other one. */
+export const IS_SLOW = TRANSPORT.transport !== "kernel";
+/** How many files are many. */
+export const MANY_FILES = IS_SLOW ? 1_000 : 10_000;
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** What the Python programs of the tests may use: modules, `fails`, `put` and `get`. */
