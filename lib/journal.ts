@@ -77,7 +77,7 @@ export class Journal {
     );
     this.#update = store.database.prepare(
       `UPDATE file_journal SET sha256 = ?, size = ?, mode = ?, mtime = ?, storage_backend = ?, last_written_at = ?,
-       parent = ? WHERE ${key} AND sha256 IS ?`,
+       parent = ?, base_sha256 = ? WHERE ${key} AND sha256 IS ?`,
     );
     this.#remove = store.database.prepare(`DELETE FROM file_journal WHERE ${key}`);
     this.#restore = store.database.prepare(`UPDATE file_journal SET parent = ? WHERE ${key}`);
@@ -148,6 +148,7 @@ export class Journal {
       row.storage,
       row.writtenAt,
       row.parent,
+      row.base,
       this.#bookId,
       row.path,
       this.#userId,

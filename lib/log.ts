@@ -3,7 +3,7 @@
  * row; the triggers of the table forbid it, too. Old rows that move into segments are of retention/.
  */
 import type { Statement } from "better-sqlite3";
-import type { AgentName, BlobHash, BookId, FileId, UserId } from "../schema/ids.ts";
+import { type AgentName, BASE, type BlobHash, type BookId, type FileId, type UserId } from "../schema/ids.ts";
 import {
   canonicalJson,
   ERROR_MESSAGE_MAX_CHARS,
@@ -13,6 +13,7 @@ import {
   type LogRow,
   type LogRowBody,
   logColumns,
+  NO_BASE,
 } from "../schema/log-row.ts";
 import type { CheckMode } from "../schema/mount-options.ts";
 import { Counters } from "./counters.ts";
@@ -49,6 +50,8 @@ export interface LogEntry {
   readonly mode?: number | null;
   /** Decimal nanoseconds since 1970. */
   readonly mtime?: string | null;
+  /** In an overlay: the base's version that this one began with, or that is hidden; null: there was none; undefined: not known. */
+  readonly base?: BlobHash | null | undefined;
 }
 
 export class Log {
@@ -160,6 +163,7 @@ export class Log {
       size: entry.size ?? null,
       mode: entry.mode ?? null,
       mtime: entry.mtime ?? null,
+      base_hash: baseHashOf(entry),
     } satisfies LogRowBody;
     const row: LogRow = { ...unchained, entry_hash: entryHash(this.#head, canonicalJson(unchained)) };
     // By position: by name takes SQLite's binding twice as long.
@@ -194,6 +198,11 @@ export class Log {
     this.#head = head?.entry_hash ?? GENESIS_HASH;
     this.#timestamp = head?.timestamp ?? "";
   }
+}
+
+function baseHashOf({ userId, base, status, newHash, operation }: LogEntry): string | null {
+  const saysIt = userId !== BASE && status !== "refused" && (newHash !== null || operation === "hide");
+  return !saysIt || base === undefined ? null : (base ?? NO_BASE);
 }
 
 /** A message may have in it what a remote has said, of any length. */

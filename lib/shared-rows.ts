@@ -54,7 +54,7 @@ export interface LoggedFile {
 /** Of a row of the log that the shared log does not have yet, as far as it was pulled. */
 export type UnsettledRow = Pick<
   LogRow,
-  "seq" | "operation" | "status" | "prev_path" | "agent_id" | "uid" | "pid" | "command"
+  "seq" | "operation" | "status" | "prev_path" | "agent_id" | "uid" | "pid" | "command" | "base_hash"
 > & { readonly path: TreePath; readonly user_id: UserId; readonly file_id: FileId | null };
 
 /** Where a book is shared and how far, as whoever syncs it needs it. */
@@ -160,7 +160,8 @@ export class SharedRows {
       .prepare<unknown[], number | null>("SELECT max(shared_seq) FROM shared_row WHERE book_id = ?")
       .pluck();
     this.#unsettled = database.prepare(
-      `SELECT seq, operation, path, user_id, status, file_id, prev_path, agent_id, uid, pid, command FROM audit_log a
+      `SELECT seq, operation, path, user_id, status, file_id, prev_path, agent_id, uid, pid, command, base_hash
+       FROM audit_log a
        WHERE a.seq >= :from AND +a.book_id = :book AND ${notSettled} ORDER BY a.seq`,
     );
     this.#isUnsettled = database

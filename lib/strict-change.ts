@@ -186,6 +186,7 @@ const COMPARED = [
   "size",
   "mode",
   "mtime",
+  "base_hash",
 ] as const;
 
 function isSame(asked: readonly LogRow[], rows: readonly LogRow[]): boolean {

@@ -58,6 +58,12 @@ export interface LogRowBody {
   readonly mode: number | null;
   /** Nanoseconds since 1970 in decimal digits: more than a JSON number holds. */
   readonly mtime: string | null;
+  /**
+   * In an overlay, of a row that makes a version or hides a file: hash of the base's version that it began with, or that is
+   * hidden; {@link NO_BASE} where there was none. Null in the base, of other rows, and where it is not known, as of rows made
+   * before this was kept.
+   */
+  readonly base_hash: string | null;
 }
 
 /** One row of the log. */
@@ -89,6 +95,7 @@ export const logColumns = [
   "mode",
   "mtime",
   "entry_hash",
+  "base_hash",
 ] as const satisfies readonly (keyof LogRow)[];
 
 /**
@@ -100,14 +107,18 @@ export const ERROR_MESSAGE_MAX_CHARS = 16_384;
 /** What stands for the entry hash before the first row. */
 export const GENESIS_HASH = "0".repeat(64);
 
+/** What stands for the base's version of a file that the base did not have, as git's object id of zeros does. */
+export const NO_BASE = "0".repeat(64);
+
 /**
  * The canonical JSON of a row: RFC 8785 (keys sorted, no white space, JSON.stringify's forms for text and numbers).
- * Fields outside of LogRowBody, entry_hash among them, are left out. Written out by hand because every save calls it.
+ * Fields outside of LogRowBody, entry_hash among them, are left out; so is a base_hash that is null, which rows did not always
+ * have. Written out by hand because every save calls it.
  * @throws RangeError when text holds an unpaired surrogate or a number is not finite: neither has a canonical form
  */
 export function canonicalJson(row: LogRowBody): string {
   return (
-    `{"agent_id":${text(row.agent_id)},"book_id":${text(row.book_id)},"command":${text(row.command)}` +
+    `{"agent_id":${text(row.agent_id)}${row.base_hash === null ? "" : `,"base_hash":${text(row.base_hash)}`},"book_id":${text(row.book_id)},"command":${text(row.command)}` +
     `,"error_message":${text(row.error_message)},"execution_time_ms":${number(row.execution_time_ms)}` +
     `,"file_id":${number(row.file_id)},"mode":${number(row.mode)},"mtime":${text(row.mtime)}` +
     `,"new_hash":${text(row.new_hash)},"operation":${text(row.operation)},"path":${text(row.path)}` +
@@ -115,6 +126,15 @@ export function canonicalJson(row: LogRowBody): string {
     `,"seq":${number(row.seq)},"size":${number(row.size)},"status":${text(row.status)}` +
     `,"timestamp":${text(row.timestamp)},"uid":${number(row.uid)},"user_id":${text(row.user_id)}}`
   );
+}
+
+/**
+ * A row as every JSON of it is: without a base_hash that is null, so that its fields but for entry_hash are those that are
+ * hashed.
+ */
+export function toldRow(row: LogRow): Omit<LogRow, "base_hash"> & { readonly base_hash?: string | null } {
+  const { base_hash: _, ...told } = row;
+  return row.base_hash === null ? told : row;
 }
 
 /** Printable ASCII but for the quote and the backslash. */

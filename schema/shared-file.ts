@@ -12,6 +12,8 @@ export interface SharedFile {
   /** Decimal nanoseconds since 1970. */
   readonly mtime: string;
   readonly fileId: FileId;
+  /** As the row's that made it so: {@link LogRowBody.base_hash}. */
+  readonly baseHash: string | null;
   /** Of the shared row that made it so. */
   readonly seq: number;
   /** Who made that row. */

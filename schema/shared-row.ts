@@ -102,6 +102,7 @@ const shapes = lazily((z): { toShare: z.ZodType<RowToShare>; shared: z.ZodType<S
       .regex(/^(?:0|-?[1-9][0-9]{0,18})$/)
       .refine((digits) => BigInt.asIntN(64, BigInt(digits)) === BigInt(digits))
       .nullable(),
+    base_hash: hash.nullable(),
     origin: hash,
     origin_seq: z.number().int().positive(),
   };

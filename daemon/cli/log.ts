@@ -6,7 +6,7 @@ import type { StoreReader } from "../../lib/reader.ts";
 import { PfsError } from "../../schema/errors.ts";
 import { parseUserId } from "../../schema/ids.ts";
 import { askedPaths } from "../../schema/log-question.ts";
-import { type LogOperation, type LogRow, logOperations } from "../../schema/log-row.ts";
+import { type LogOperation, type LogRow, logOperations, toldRow } from "../../schema/log-row.ts";
 import { parseTime } from "../../schema/reference.ts";
 import type { ContextOf } from "./command.ts";
 import { statusOf } from "./context.ts";
@@ -148,7 +148,7 @@ async function show(
   let count = 0;
   for (const row of rows) {
     count++;
-    output.put(row);
+    output.put(toldRow(row));
     if (ofOneFile || !isMoveAway(row)) {
       const [line = [], ...reasons] = logLines(row, timeOf(row.timestamp));
       output.say([String(row.seq).padStart(6), ...line]);

@@ -27,7 +27,7 @@ import { parsePage } from "./shared-chain.ts";
 
 const PAGE_FILES = 2000;
 const FILE_COLUMNS =
-  "user_id, path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id, seq, agent_id";
+  "user_id, path, sha256, size, mode, CAST(mtime AS TEXT) AS mtime, file_id, seq, agent_id, base_hash";
 const LOG_COLUMNS = ["origin", "origin_seq", ...logColumns];
 
 interface DirectoryLogOptions {
@@ -350,8 +350,10 @@ function write(database: Sqlite.Database, bookId: BookId, plan: AppendPlan): voi
   const remove = database.prepare("DELETE FROM file_journal WHERE book_id = ? AND user_id = ? AND path = ?");
   for (const { user_id, path } of plan.removed) remove.run(bookId, user_id, path);
   const store = database.prepare(
-    `INSERT OR REPLACE INTO file_journal (book_id, user_id, path, sha256, size, mode, mtime, file_id, seq, agent_id)
-     VALUES (@book_id, @user_id, @path, @sha256, @size, @mode, CAST(@mtime AS INTEGER), @file_id, @seq, @agent_id)`,
+    `INSERT OR REPLACE INTO file_journal (book_id, user_id, path, sha256, size, mode, mtime, file_id, seq, agent_id,
+       base_hash)
+     VALUES (@book_id, @user_id, @path, @sha256, @size, @mode, CAST(@mtime AS INTEGER), @file_id, @seq, @agent_id,
+       @base_hash)`,
   );
   for (const file of plan.stored) store.run({ book_id: bookId, ...file });
   const show = database.prepare("DELETE FROM hidden_file WHERE book_id = ? AND user_id = ? AND file_id = ?");

@@ -69,6 +69,10 @@ const shapes = lazily((z) => {
     file_id: fileId,
     seq: z.number().int().positive(),
     agent_id: agent,
+    base_hash: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .nullable(),
   });
   const hiddenShape = z.object({ user_id: userId, file_id: fileId, path });
   const claimShape = z.object({ position: count, is_held: z.boolean() });
@@ -138,6 +142,7 @@ export function parseFile(value: unknown): SharedFile {
     fileId: row.file_id,
     seq: row.seq,
     agent: row.agent_id,
+    baseHash: row.base_hash,
   };
 }
 

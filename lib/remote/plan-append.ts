@@ -33,6 +33,7 @@ export interface JournalRow extends LayerPath {
   readonly file_id: number;
   readonly seq: number;
   readonly agent_id: string;
+  readonly base_hash: string | null;
 }
 
 /** What of a book has to be known before rows can be appended. */
@@ -248,12 +249,12 @@ function changesHidden({ operation, user_id, new_hash }: RowToShare): boolean {
 }
 
 function fileOf(row: SharedRow, sha256: string): JournalRow {
-  const { user_id, path, seq, agent_id } = row;
+  const { user_id, path, seq, agent_id, base_hash } = row;
   // Those of rows with a new hash are there: parseRowToShare.
   const { size, mode, mtime, file_id } = row as { [Key in "size" | "mode" | "file_id"]: number } & {
     mtime: string;
   };
-  return { user_id, path, sha256, size, mode, mtime, file_id, seq, agent_id };
+  return { user_id, path, sha256, size, mode, mtime, file_id, seq, agent_id, base_hash };
 }
 
 /** @throws PfsError STORE_DAMAGED unless the row that is there is this one, with what appending has given it */

@@ -21,7 +21,8 @@ import { clockAhead, type LogProbe } from "./remote-probe.ts";
 import { parsePage } from "./shared-chain.ts";
 
 const PAGE_FILES = 2000;
-const FILE_COLUMNS = "user_id, path, sha256, size, mode, mtime::text AS mtime, file_id, seq, agent_id";
+const FILE_COLUMNS =
+  "user_id, path, sha256, size, mode, mtime::text AS mtime, file_id, seq, agent_id, base_hash";
 
 const ASK = `SELECT
   (SELECT coalesce(json_agg(l), '[]') FROM json_to_recordset($2::json) AS q(origin text, origin_seq bigint)
@@ -49,10 +50,10 @@ const WRITE = `WITH
     WHERE j.book_id = $1 AND j.user_id = q.user_id AND j.path = q.path),
   stored AS (INSERT INTO pfs.file_journal
       SELECT $1, q.* FROM json_to_recordset($6::json) AS q(user_id text, path text, sha256 text, size bigint, mode integer,
-        mtime bigint, file_id bigint, seq bigint, agent_id text)
+        mtime bigint, file_id bigint, seq bigint, agent_id text, base_hash text)
     ON CONFLICT (book_id, user_id, path) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size,
       mode = excluded.mode, mtime = excluded.mtime, file_id = excluded.file_id, seq = excluded.seq,
-      agent_id = excluded.agent_id),
+      agent_id = excluded.agent_id, base_hash = excluded.base_hash),
   shown AS (DELETE FROM pfs.hidden_file h USING json_to_recordset($7::json) AS q(user_id text, file_id bigint)
     WHERE h.book_id = $1 AND h.user_id = q.user_id AND h.file_id = q.file_id),
   hidden AS (INSERT INTO pfs.hidden_file

@@ -2,13 +2,14 @@
  * Owns making the journal what the log ends with: the log is the truth. Only of a log whose chain is whole. Must never say
  * where in the tree a file is; tree.ts does.
  */
+import { NO_BASE } from "../../schema/log-row.ts";
 import { INLINE_MAX_BYTES } from "../blobs.ts";
 import type { Store } from "../store.ts";
 import type { Tell } from "./mended.ts";
 
 /** Per path and layer the row of the log that says what is there; a row that does not say all cannot be gone by. */
 const LOGGED = `CREATE TEMP TABLE logged AS
-  SELECT l.book_id, l.path, l.user_id, l.new_hash AS sha256, l.size, l.mode, CAST(l.mtime AS INTEGER) AS mtime, l.file_id,
+  SELECT l.book_id, l.path, l.user_id, l.new_hash AS sha256, l.size, l.mode, CAST(l.mtime AS INTEGER) AS mtime, l.file_id, l.base_hash,
   CAST(unixepoch(l.timestamp) AS INTEGER) * 1000000000 AS written_at
   FROM audit_log l JOIN (SELECT max(seq) AS seq FROM audit_log WHERE status = 'ok' GROUP BY book_id, path, user_id) last
   ON last.seq = l.seq WHERE l.new_hash IS NOT NULL AND l.size IS NOT NULL AND l.mode IS NOT NULL AND l.mtime IS NOT NULL
@@ -39,7 +40,8 @@ export function repairJournal(store: Store, tell: Tell): void {
           `INSERT INTO file_journal (book_id, path, user_id, sha256, size, mode, mtime, file_id, storage_backend,
            last_written_at, parent, base_sha256)
            SELECT l.book_id, l.path, l.user_id, l.sha256, l.size, l.mode, l.mtime, l.file_id, ${WHERE_BYTES_ARE},
-           coalesce(w.last_written_at, l.written_at), w.parent, w.base_sha256
+           coalesce(w.last_written_at, l.written_at), w.parent,
+           iif(l.base_hash IS NULL, w.base_sha256, nullif(l.base_hash, '${NO_BASE}'))
            FROM temp.logged l LEFT JOIN blob b ON b.sha256 = l.sha256
            LEFT JOIN temp.wrong w ON w.book_id = l.book_id AND w.path = l.path AND w.user_id = l.user_id
            WHERE NOT EXISTS (SELECT 1 FROM file_journal j WHERE ${SAME_PATH})

@@ -15,6 +15,7 @@ import {
   type LogRowBody,
   logColumns,
   logOperations,
+  toldRow,
 } from "../../schema/log-row.ts";
 import { lazily } from "../../schema/zod.ts";
 
@@ -95,6 +96,7 @@ const shapes = lazily((z) => {
     size: z.number().nullable(),
     mode: z.number().nullable(),
     mtime: text.nullable(),
+    base_hash: digest.nullable().default(null),
     chained_to: digest.optional(),
   } satisfies Record<keyof StoredRow, z.ZodType>);
   return { head, row };
@@ -144,8 +146,9 @@ export function sealSegment(
 
 /** Fields in the table's order, as in every JSON of a row. */
 function segmentLine(row: SegmentRow): string {
-  const names = logColumns.filter((name) => name !== "entry_hash");
-  const fields: [string, unknown][] = names.map((name) => [name, row[name]]);
+  const told = toldRow(row);
+  const names = logColumns.filter((name) => name !== "entry_hash" && name in told);
+  const fields: [string, unknown][] = names.map((name) => [name, told[name]]);
   if (row.chained_to !== undefined) fields.push(["chained_to", row.chained_to]);
   return JSON.stringify(Object.fromEntries(fields));
 }

@@ -2,7 +2,14 @@
  * Owns telling what was changed about rows of the log whose hashes do not fit: a value is only named when the hash proves
  * it. Must never decide whether a row is broken.
  */
-import { canonicalJson, entryHash, GENESIS_HASH, type LogRow, logOperations } from "../../schema/log-row.ts";
+import {
+  canonicalJson,
+  entryHash,
+  GENESIS_HASH,
+  type LogRow,
+  logOperations,
+  NO_BASE,
+} from "../../schema/log-row.ts";
 import type { StoreReader } from "../reader.ts";
 
 /** Rows on each side of a broken one that its former values are looked for in. */
@@ -124,6 +131,7 @@ function* formerValues(reader: StoreReader, row: LogRow): Generator<[Field, Valu
   yield ["prev_path", paths];
   yield ["prev_hash", hashes];
   yield ["new_hash", hashes];
+  yield ["base_hash", new Set([NO_BASE, ...of("base_hash"), ...hashes])];
   yield ["timestamp", timesBetween(near, row)];
   yield ["execution_time_ms", durations()];
 }

@@ -6,13 +6,14 @@ import { PfsError, PosixError } from "../../schema/errors.ts";
 import {
   type AgentName,
   BASE,
+  type BlobHash,
   isBlobHash,
   parseAgentName,
   parseFileId,
   parseLayerOwner,
   type UserId,
 } from "../../schema/ids.ts";
-import type { LogOperation } from "../../schema/log-row.ts";
+import { type LogOperation, NO_BASE } from "../../schema/log-row.ts";
 import { parseTreePath, type TreePath } from "../../schema/paths.ts";
 import type { Profile } from "../../schema/profiles.ts";
 import { refusedPath } from "../../schema/refused-path.ts";
@@ -37,6 +38,8 @@ export interface PulledChange {
   readonly prevPath: TreePath | undefined;
   /** What the path had, as far as the shared log knows. */
   readonly prevHash: string | null;
+  /** In an overlay, what of the base the version began with, or the user hides; null: none; undefined: nobody has said so. */
+  readonly base: BlobHash | null | undefined;
   readonly maker: RowMaker;
 }
 
@@ -64,7 +67,8 @@ function readRow({ profile }: Book, row: SharedRow): PulledChange {
   const maker = makerOf(row);
   const { operation, prev_hash: prevHash } = row;
   const prevPath = row.prev_path === null ? undefined : parseTreePath(row.prev_path);
-  const shared = { sharedSeq: row.seq, layer, path, operation, prevPath, prevHash, maker };
+  const base = baseOf(row, layer);
+  const shared = { sharedSeq: row.seq, layer, path, operation, prevPath, prevHash, base, maker };
   if (layer === BASE && OF_OVERLAYS.includes(operation)) throw odd(path, "hides something in the base");
   const fileId = row.file_id === null ? undefined : parseFileId(row.file_id);
   if (row.new_hash === null) {
@@ -86,8 +90,14 @@ function readRow({ profile }: Book, row: SharedRow): PulledChange {
         path,
       },
     );
-  const file = { fileId, hash: row.new_hash, size, mode, mtime: BigInt(mtime), base: null };
+  const file = { fileId, hash: row.new_hash, size, mode, mtime: BigInt(mtime), base: base ?? null };
   return { ...shared, file, fileId };
+}
+
+function baseOf({ base_hash }: SharedRow, layer: UserId): PulledChange["base"] {
+  if (layer === BASE || base_hash === null) return undefined;
+  if (base_hash === NO_BASE) return null;
+  return isBlobHash(base_hash) ? base_hash : undefined;
 }
 
 function isTooFar(nanoseconds: bigint): boolean {

@@ -3,7 +3,7 @@
  * from being done because this store had expected another state, nor let it take what is another file's (I1).
  */
 import { PfsError } from "../../schema/errors.ts";
-import { BASE, type BlobHash, type FileId, newFileId, type UserId } from "../../schema/ids.ts";
+import { BASE, type BlobHash, type FileId, newFileId } from "../../schema/ids.ts";
 import type { TreePath } from "../../schema/paths.ts";
 import type { LoggedFile } from "../shared-rows.ts";
 import type { PulledChange } from "./admit-shared.ts";
@@ -35,7 +35,7 @@ export function applyShared(
   if (changesView && shownId !== undefined) plan.hidden.set(shownId, operation === "hide");
   if (file === undefined) {
     const isNothing = present === undefined && plan.logged(path) === undefined;
-    if (!isNothing || changesView) plan.remove(path, operation, cause, change.fileId ?? null);
+    if (!isNothing || changesView) plan.remove(path, operation, cause, change);
     return outcome;
   }
   if (plan.isObstructed(path)) {
@@ -45,7 +45,7 @@ export function applyShared(
   const isFree = present?.fileId === file.fileId || isFreeId(plan, file.fileId);
   const fileId = isFree ? file.fileId : (present?.fileId ?? newFileId());
   const isMoved = operation === "rename" && prevPath !== path;
-  const placed = { ...file, fileId, base: baseOf(plans, layer, file.fileId, sharedBaseAt) };
+  const placed = { ...file, fileId, base: baseOf(plans, change, file.fileId, sharedBaseAt) };
   plan.put(path, placed, cause, isMoved ? prevPath : undefined);
   return isFree ? outcome : "desync";
 }
@@ -60,16 +60,19 @@ function isFreeId(plan: LayerPlan, wanted: FileId): boolean {
 }
 
 /**
- * In an overlay: the base's version of the file when the row came to the shared log. What the base has only here, to be shared
- * yet, nobody elsewhere has seen.
+ * In an overlay: the base's version that the user's began with. Where the row does not say so, it is the one of when the row came to
+ * the shared log: what the base has only here, to be shared yet, nobody elsewhere has seen.
  */
 function baseOf(
   plans: LayerPlans,
-  layer: UserId,
+  { layer, base }: PulledChange,
   fileId: FileId,
   sharedBaseAt: SharedBaseAt,
 ): BlobHash | null {
   if (layer === BASE) return null;
+  if (base !== undefined) return base;
+  const known = plans.of(layer).tree.journal.find(fileId)?.base;
+  if (known != null) return known;
   const plan = plans.of(BASE);
   const path = plan.pathOf(fileId);
   if (path === undefined) return null;

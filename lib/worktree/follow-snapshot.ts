@@ -82,11 +82,24 @@ function rowOf(bookId: string, file: SharedFile): SharedRow {
     mode,
     mtime,
     fileId: file_id,
+    baseHash: base_hash,
     seq,
     agent,
   } = file;
   return {
-    ...{ seq, book_id: bookId, path, user_id, prev_hash: null, new_hash, size, mode, mtime, file_id },
+    ...{
+      seq,
+      book_id: bookId,
+      path,
+      user_id,
+      prev_hash: null,
+      new_hash,
+      size,
+      mode,
+      mtime,
+      file_id,
+      base_hash,
+    },
     ...{ agent_id: agent, operation: "create", status: "ok", error_message: null, prev_path: null },
     ...{
       uid: null,

@@ -33,6 +33,8 @@ export interface PlannedRow {
   readonly prevHash: BlobHash | null;
   readonly file: FileState | undefined;
   readonly fileId: FileId | null;
+  /** In an overlay: the base's version that the file began with, or that is hidden; null: none; undefined: not known. */
+  readonly base: BlobHash | null | undefined;
   readonly maker: RowMaker;
   /** The shared row that it came of; undefined: it is this store's own, to be shared. */
   readonly sharedSeq: number | undefined;
@@ -40,6 +42,14 @@ export interface PlannedRow {
   readonly refused: string | undefined;
   /** What is to be kept of what was not done; `refused` names its number. */
   readonly conflict: Omit<NewConflict, "since" | "comparedAt"> | undefined;
+}
+
+/** What a row says of a file that goes. */
+export interface Away {
+  /** Of a path that has no file anyway. */
+  readonly fileId?: FileId | null | undefined;
+  /** {@link PlannedRow.base} */
+  readonly base?: BlobHash | null | undefined;
 }
 
 /** Why a row is written. */
@@ -143,14 +153,16 @@ export class LayerPlan {
       operation = "create";
     }
     this.set(path, file);
-    this.#add(path, operation, file, file.fileId, cause, prevPath);
+    const { fileId, base } = file;
+    this.#add({ path, operation, prevPath: prevPath ?? null, file, fileId, base }, cause);
   }
 
-  /** A path has no file from now on. `fileId`: what is said of a path that has none anyway. */
-  remove(path: TreePath, operation: LogOperation, cause: RowCause, fileId: FileId | null = null): void {
+  /** A path has no file from now on. */
+  remove(path: TreePath, operation: LogOperation, cause: RowCause, away: Away = {}): void {
     const logged = this.logged(path);
     this.set(path, undefined);
-    this.#add(path, operation, undefined, logged?.fileId ?? fileId, cause);
+    const fileId = logged?.fileId ?? away.fileId ?? null;
+    this.#add({ path, operation, prevPath: null, file: undefined, fileId, base: away.base }, cause);
   }
 
   /** Nothing is done to a path, and the log says why. */
@@ -165,7 +177,7 @@ export class LayerPlan {
     this.#rows.push({
       tree: this.tree,
       ...{ operation, path, prevPath: null, prevHash: file?.hash ?? null, file },
-      ...{ fileId: file?.fileId ?? null, ...cause, refused: message, conflict },
+      ...{ fileId: file?.fileId ?? null, base: undefined, ...cause, refused: message, conflict },
     });
     if (cause.sharedSeq !== undefined) this.#noted.add(path);
   }
@@ -181,16 +193,13 @@ export class LayerPlan {
   }
 
   #add(
-    path: TreePath,
-    operation: LogOperation,
-    file: FileState | undefined,
-    fileId: FileId | null,
+    row: Pick<PlannedRow, "path" | "operation" | "prevPath" | "file" | "fileId" | "base">,
     { maker, sharedSeq }: RowCause,
-    prevPath: TreePath | null = null,
   ): void {
+    const { path, file } = row;
     this.#rows.push({
       tree: this.tree,
-      ...{ operation, path, prevPath, prevHash: this.#loggedBefore(path)?.hash ?? null, file, fileId },
+      ...{ ...row, prevHash: this.#loggedBefore(path)?.hash ?? null },
       ...{ maker, sharedSeq, refused: undefined, conflict: undefined },
     });
     this.#logged.set(path, file);

@@ -58,7 +58,7 @@ export function dropOverlay(
   const origin = isHidden ? tree.base?.journal.find(fileId) : undefined;
   if (origin?.parent != null) tree.entries.hide(origin.parent, baseNameOf(origin.path as TreePath));
   const logged = isHidden ? "hide" : operation;
-  logAway(tree, row.path, { operation: logged, prevHash, fileId }, actor, startedMs);
+  logAway(tree, row.path, { operation: logged, prevHash, fileId, base: origin?.sha256 }, actor, startedMs);
 }
 
 /** Whether the base has a file that an overlay without a version of it hides, or a directory above it. */
@@ -100,8 +100,9 @@ export function hideBeneath(
   // What waits there comes first in the log.
   if (tree.vacancies.has(path)) settle(tree, path, startedMs);
   // Directories are this machine's own and in no log.
-  if (tree.entries.hide(place.parent, place.name) && beneath !== "directory")
-    logAway(tree, path, { operation: "hide", prevHash, fileId: beneath.fileId }, actor, startedMs);
+  if (!tree.entries.hide(place.parent, place.name) || beneath === "directory") return;
+  const { fileId, sha256: base } = beneath;
+  logAway(tree, path, { operation: "hide", prevHash, fileId, base }, actor, startedMs);
 }
 
 /** Logs that the overlay has no version of a path any more. Only within a transaction. */
@@ -111,6 +112,8 @@ export function logAway(
   row: Pick<JournalRow, "fileId"> & {
     operation: "delete" | "revert" | "hide";
     prevHash: JournalRow["sha256"] | null;
+    /** What is hidden. */
+    base?: JournalRow["base"] | undefined;
   },
   actor: Actor,
   startedMs: number,
@@ -165,6 +168,7 @@ function copyUp(tree: Tree, node: Node, actor: Actor, startedMs: number): void {
       size,
       mode: version.mode,
       mtime: mtime.toString(),
+      base: newHash,
     },
     actor,
   );

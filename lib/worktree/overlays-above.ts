@@ -46,6 +46,7 @@ interface OverlayRow {
   readonly size: number;
   readonly mode: number;
   readonly mtime: string;
+  readonly base: BlobHash | null;
 }
 
 interface Followed {
@@ -54,8 +55,8 @@ interface Followed {
   readonly parent: FileId | null;
 }
 
-const OVERLAY_ROW = `path, user_id AS userId, sha256, file_id AS fileId, parent, size, mode, CAST(mtime AS TEXT) AS mtime
-  FROM file_journal`;
+const OVERLAY_ROW = `path, user_id AS userId, sha256, file_id AS fileId, parent, size, mode, CAST(mtime AS TEXT) AS mtime,
+  base_sha256 AS base FROM file_journal`;
 
 export class OverlaysAbove {
   readonly #parts: OverlaysAboveParts;
@@ -338,9 +339,9 @@ export class OverlaysAbove {
 
   #logTo(row: OverlayRow, path: TreePath, actor: Actor, startedMs: number): void {
     const { bookId } = this.#parts.book;
-    const { userId, sha256, fileId, size, mode, mtime } = row;
+    const { userId, sha256, fileId, size, mode, mtime, base } = row;
     const moved = { operation: "rename", bookId, path, userId, prevPath: row.path, prevHash: null } as const;
-    this.#parts.log.append({ ...moved, newHash: sha256, startedMs, fileId, size, mode, mtime }, actor);
+    this.#parts.log.append({ ...moved, newHash: sha256, startedMs, fileId, size, mode, mtime, base }, actor);
   }
 }
 

@@ -3,7 +3,7 @@
  * somebody is writing, or something is in the way. Must never change anything.
  */
 import type { FileId, Seq } from "../../schema/ids.ts";
-import { LOCAL_OPERATIONS } from "../../schema/log-row.ts";
+import { LOCAL_OPERATIONS, type LogOperation, NO_BASE } from "../../schema/log-row.ts";
 import { baseNameOf, parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
 import type { JournalRow } from "../journal.ts";
 import type { Actor } from "../node.ts";
@@ -54,7 +54,8 @@ export function refusalOfFile(publication: Publication, row: JournalRow): string
 export function refusalOfRemoval({ overlay, base }: Publication, { path, row }: Removed): string | undefined {
   const draft = draftOf(base, row);
   if (draft !== undefined) return draft;
-  return isBefore(lastRow(base, path), lastRow(overlay, path))
+  const hidden = lastRow(overlay, path);
+  return isBefore(lastRow(base, path), hidden) && mayHide(hidden, row)
     ? undefined
     : `${path} was changed in the base since ${overlay.layer} removed it.`;
 }
@@ -106,14 +107,24 @@ function hasReplaced(
 ): boolean {
   const made = lastRow(base, path);
   const hidden = lastRow(overlay, path, "operation = 'hide'");
-  if (hidden !== undefined) return isBefore(made, hidden);
+  if (hidden !== undefined) return isBefore(made, hidden) && mayHide(hidden, occupant);
   const arrived = lastRow(
     overlay,
     path,
     "operation IN ('create', 'rename') AND new_hash IS NOT NULL AND file_id = ?",
     fileId,
   );
-  return isBefore(made, arrived) && wasSeen(overlay, occupant, arrived?.seq);
+  return isBefore(made, arrived) && !isOfNothing(arrived) && wasSeen(overlay, occupant, arrived?.seq);
+}
+
+/** Whether what a row hides is the base's present version, as far as it says so. */
+function mayHide(hidden: Position | undefined, { sha256 }: JournalRow): boolean {
+  return hidden?.operation !== "hide" || hidden.baseHash === null || hidden.baseHash === sha256;
+}
+
+/** Whether a row says that the base had nothing where the user made a file. */
+function isOfNothing(made: Position | undefined): boolean {
+  return made?.operation === "create" && made.baseHash === NO_BASE;
 }
 
 /** Whether the user saw a file of the base when a row of the user's was written: a directory of the user's may cover it. */
@@ -142,6 +153,9 @@ const IS_DONE = `operation NOT IN (${LOCAL_OPERATIONS})`;
 interface Position {
   readonly seq: number;
   readonly sharedSeq: number | null;
+  readonly operation: LogOperation;
+  /** {@link LogRowBody.base_hash} */
+  readonly baseHash: string | null;
 }
 
 /**
@@ -162,7 +176,8 @@ function lastRow(
   ...values: readonly unknown[]
 ): Position | undefined {
   const last = store.database.prepare<unknown[], Position>(
-    `SELECT a.seq, (SELECT shared_seq FROM shared_row s WHERE s.seq = a.seq) AS sharedSeq FROM audit_log a
+    `SELECT a.seq, (SELECT shared_seq FROM shared_row s WHERE s.seq = a.seq) AS sharedSeq, operation, base_hash AS baseHash
+     FROM audit_log a
      WHERE book_id = ? AND path = ? AND user_id = ? AND status = 'ok' AND ${condition} ORDER BY a.seq DESC LIMIT 1`,
   );
   return last.get(book.bookId, path, layer, ...values);

@@ -7,7 +7,7 @@ import type { SharedPosition, SharedRows } from "../shared-rows.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
 import type { LayerRebase, MetView } from "./layer-rebase.ts";
-import { makerOf } from "./redo-changes.ts";
+import { hiddenBy, makerOf } from "./redo-changes.ts";
 
 /** Of one layer, after its files. */
 export function redoViews(
@@ -30,7 +30,7 @@ export function redoViews(
     plan.hidden.set(fileId, wanted);
     if (wanted === isHidden) continue;
     const cause = { maker: makerOf(last), sharedSeq: undefined };
-    plan.remove(path, wanted ? "hide" : "revert", cause, fileId);
+    plan.remove(path, wanted ? "hide" : "revert", cause, { fileId, base: hiddenBy(last) });
   }
 }
 

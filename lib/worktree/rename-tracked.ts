@@ -308,6 +308,7 @@ function applyMoves(
         size: row.size,
         mode: row.mode,
         mtime: row.mtime.toString(),
+        base: row.base,
       },
       actor,
     );

@@ -126,6 +126,7 @@ export function recordVersion(
       size: row.size,
       mode: row.mode,
       mtime: row.mtime.toString(),
+      base: row.base,
     },
     actor,
   );

@@ -20,12 +20,12 @@ export function writePlans(plans: LayerPlans, shared: SharedRows, actor: Actor, 
 }
 
 function logRow(row: PlannedRow, shared: SharedRows, actor: Actor, startedMs: number): void {
-  const { tree, operation, path, prevPath, prevHash, fileId, maker, sharedSeq, refused } = row;
+  const { tree, operation, path, prevPath, prevHash, fileId, base, maker, sharedSeq, refused } = row;
   const isDone = refused === undefined;
   const file = isDone ? row.file : undefined;
   const seq = tree.log.append(
     {
-      ...{ operation, path, prevPath, prevHash, fileId, startedMs },
+      ...{ operation, path, prevPath, prevHash, fileId, base, startedMs },
       ...{ bookId: tree.book.bookId, userId: tree.layer },
       newHash: isDone ? (file?.hash ?? null) : prevHash,
       status: isDone ? "ok" : "refused",

@@ -4,7 +4,7 @@
  */
 import { type LogPages, type LogRange, PAGE_ROWS } from "../../lib/log-pages.ts";
 import type { Time } from "../../lib/time.ts";
-import type { LogRow } from "../../schema/log-row.ts";
+import { type LogRow, toldRow } from "../../schema/log-row.ts";
 import type { ControlContent, ControlFile } from "./control-node.ts";
 import { SnapshotContent } from "./generated-file.ts";
 import { LineStream } from "./line-stream.ts";
@@ -84,5 +84,5 @@ function* linesOf(pages: LogPages, range: LogRange, afterSeq: number): Generator
 
 /** A row as it is in these files. */
 export function logLine(row: LogRow): string {
-  return `${JSON.stringify(row)}\n`;
+  return `${JSON.stringify(toldRow(row))}\n`;
 }

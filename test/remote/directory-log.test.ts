@@ -11,6 +11,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { DirectoryLog } from "../../lib/remote/directory-log.ts";
+import { newestSharedVersion } from "../../lib/remote/directory-schema.ts";
 import { mountSmallDisk, resizeDisk } from "../lib/small-disk.ts";
 import { isError, push, readAll, readFiles, SHARED_BOOK, type SuiteLog } from "./log-fixture.ts";
 import { testLogs } from "./log-suite.ts";
@@ -204,7 +205,7 @@ test("directory: a log whose version was set back is refused, too, and nothing i
         remote.open().findBook(BOOK),
         isError("STORE_DAMAGED", /are not those that pfs makes/),
       );
-      await remote.run("PRAGMA user_version = 2; DROP TABLE t");
+      await remote.run(`PRAGMA user_version = ${newestSharedVersion()}; DROP TABLE t`);
     }
     assert.ok(await log.findBook(BOOK));
   } finally {

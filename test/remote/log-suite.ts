@@ -223,7 +223,7 @@ export function testLogs(title: string, makeRemote: () => Promise<SuiteLog>): vo
 
   it("the shared journal has of a file what its last row says", async (log) => {
     const a = new RowMaker("a");
-    const parts = { size: 7, mode: 0o100755, mtime: "-1500000000", agent_id: "bob" };
+    const parts = { size: 7, mode: 0o100755, mtime: "-1500000000", agent_id: "bob", base_hash: hashOf("0") };
     await push(log, [
       a.change("a.md", null, "1"),
       a.change("a.md", "1", "1", { operation: "attributes", ...parts }),
@@ -233,7 +233,14 @@ export function testLogs(title: string, makeRemote: () => Promise<SuiteLog>): vo
       }),
     ]);
     const file = { path: "a.md", userId: BASE, hash: hashOf("1"), sizeBytes: 7, mode: 0o100755 };
-    const found = { ...file, mtime: "-1500000000", fileId: idOf("a.md"), seq: 2, agent: "bob" };
+    const found = {
+      ...file,
+      mtime: "-1500000000",
+      fileId: idOf("a.md"),
+      seq: 2,
+      agent: "bob",
+      baseHash: hashOf("0"),
+    };
     assert.deepEqual(await log.filesAt(BOOK, BASE, ["none.md", "a.md"]), [found]);
     assert.deepEqual(await log.filesAt(BOOK, BOB, ["a.md"]), []);
     const [, other] = await readFiles(log);

@@ -76,6 +76,7 @@ export class RowMaker {
       size: isFile ? 5 : null,
       mode: isFile ? 0o100644 : null,
       mtime: isFile ? "1764280000123456789" : null,
+      base_hash: null,
       origin: this.origin,
       origin_seq: ++this.#seq,
       ...parts,

@@ -46,7 +46,7 @@ function rowOf(seq: number): SharedRow {
     },
     ...{ path: `file-${seq}.md`, user_id: "__base__", prev_hash: null, new_hash: HASH, status: "ok" },
     ...{ error_message: null, execution_time_ms: 1, file_id: newFileId(), prev_path: null },
-    ...{ uid: 1, pid: 1, command: "evil", size: TEXT.length, mode: 0o100644, mtime: "1" },
+    ...{ uid: 1, pid: 1, command: "evil", size: TEXT.length, mode: 0o100644, mtime: "1", base_hash: null },
     ...{ origin: "f".repeat(64), origin_seq: seq, entry_hash: "0".repeat(64) },
   };
 }

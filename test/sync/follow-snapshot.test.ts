@@ -14,7 +14,7 @@ const CARL = parseUserId("carl");
 
 function fileAt(path: string, seq: number, userId = BASE) {
   const what = { path, userId, hash: HASH, sizeBytes: TEXT.length, mode: 0o100644, mtime: "1" };
-  return { ...what, fileId: newFileId(), seq, agent: "alice" };
+  return { ...what, fileId: newFileId(), seq, agent: "alice", baseHash: null };
 }
 
 test("a clone has every file with its identity and its maker, one row each, one more for what a user does not see, and can be begun anew", async () => {

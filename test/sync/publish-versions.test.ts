@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseUserId } from "../../schema/ids.ts";
+import { NO_BASE } from "../../schema/log-row.ts";
 import { type BookFixture, EXCHANGE, layerOf } from "../lib/book-fixture.ts";
 import { type Machine, withMachines } from "./machine.ts";
 
@@ -73,6 +74,84 @@ test("W1: a user's new file is not published over one that a directory of the us
     carlAtA.write("new/a.md", "carl's");
     assertRefused(a, "new/a.md", /The base has another file at new\/a\.md/);
     assert.equal(a.text("new/a.md"), "base's");
+  }));
+
+test("W1: a version is not published over a change that its machine had got before it sent the version", () =>
+  shared((a, b, carlAtA) => {
+    carlAtA.write("a.md", "carl's");
+    b.save("a.md", "base's");
+    b.push();
+    a.push();
+    b.pull();
+    b.fetchAll();
+    for (const machine of [a, b])
+      assertRefused(machine, "a.md", /changed in the base since carl's version began/);
+    assert.equal(b.text("a.md"), "base's");
+  }));
+
+test("W1: neither is a removal, nor a new file at a path that the base has got meanwhile", () =>
+  shared((a, b, carlAtA) => {
+    carlAtA.unlink("a.md", { ...a.actor, hidesBase: true });
+    carlAtA.settle();
+    carlAtA.write("new.md", "carl's");
+    b.save("a.md", "base's");
+    b.save("new.md", "base's");
+    b.push();
+    a.push();
+    b.pull();
+    b.fetchAll();
+    for (const machine of [a, b]) {
+      assertRefused(machine, "a.md", /changed in the base since carl removed it/);
+      assertRefused(machine, "new.md", /The base has another file at new\.md/);
+    }
+    assert.deepEqual([b.text("a.md"), b.text("new.md")], ["base's", "base's"]);
+  }));
+
+test("a version that has followed the base's file to another name is published elsewhere as the next of what it began with", () =>
+  shared((a, b, carlAtA) => {
+    carlAtA.write("a.md", "carl's");
+    b.rename("a.md", "c.md");
+    b.push();
+    a.push();
+    b.pull();
+    b.fetchAll();
+    const { worktree } = layerOf(b, CARL);
+    assert.deepEqual(
+      worktree.publish(["c.md"], { ...b.actor, hidesBase: true }).map(({ outcome }) => outcome),
+      ["updated"],
+    );
+    assert.equal(b.text("c.md"), "carl's");
+  }));
+
+test("what a version began with is in its row, here and on the remote, and in the journal of whoever pulls it", () =>
+  shared((a, b, carlAtA) => {
+    const began = a.files().get("a.md");
+    carlAtA.write("a.md", "carl's");
+    carlAtA.write("a.md", "carl's again");
+    carlAtA.rename("a.md", "c.md", undefined, { ...a.actor, hidesBase: true });
+    carlAtA.write("new.md", "of nothing");
+    a.push();
+    b.pull();
+    for (const machine of [a, b]) {
+      const told = machine.log().filter(({ user_id }) => user_id === CARL);
+      assert.deepEqual(
+        told.map(
+          ({ operation, path, base_hash }) =>
+            `${operation} ${path} ${base_hash === began ? "began" : base_hash}`,
+        ),
+        [
+          "create a.md began",
+          "update a.md began",
+          "rename a.md null",
+          "rename c.md began",
+          "hide a.md began",
+          `create new.md ${NO_BASE}`,
+        ],
+      );
+      const { database } = machine.library.store;
+      const base = database.prepare("SELECT base_sha256 FROM file_journal WHERE path = 'c.md'").pluck().get();
+      assert.equal(base, began);
+    }
   }));
 
 test("W1: of two files that the user has exchanged none is published alone, which the other would be lost by", () =>

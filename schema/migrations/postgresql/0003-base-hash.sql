@@ -1,0 +1,3 @@
+-- What of the base a version in an overlay began with, or an overlay hides. The rows that there are do not say it.
+ALTER TABLE pfs.audit_log ADD COLUMN base_hash text;
+ALTER TABLE pfs.file_journal ADD COLUMN base_hash text;
