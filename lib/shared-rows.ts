@@ -127,6 +127,7 @@ export class SharedRows {
   readonly #lastOf: Statement<unknown[], number | null>;
   readonly #lastView: Statement<unknown[], LogOperation>;
   readonly #hiders: Statement<unknown[], UserId>;
+  readonly #unsettledHiders: Statement<unknown[], UserId>;
   readonly #isSuperseded: Statement<unknown[], 1>;
   readonly #logEnd: Statement<unknown[], number | null>;
 
@@ -204,6 +205,17 @@ export class SharedRows {
          SELECT user_id FROM view WHERE operation = 'hide' AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path
            WHERE l.book_id = :bookId AND l.path = :path AND l.user_id = '${BASE}' AND l.seq > view.seq AND l.status = 'ok'
            AND +l.file_id = :fileId AND +l.operation = 'create' AND NOT ${IS_TAKEN_BACK})`,
+      )
+      .pluck();
+    this.#unsettledHiders = database
+      .prepare<unknown[], UserId>(
+        `WITH view AS (SELECT user_id, operation, path, max(seq) AS seq FROM audit_log INDEXED BY audit_log_overlay_file
+           WHERE file_id = +:fileId AND user_id <> '${BASE}' AND +status = 'ok' AND +operation IN ('hide', 'revert')
+           GROUP BY user_id)
+         SELECT user_id FROM view a WHERE operation = 'hide'
+         AND NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = a.seq AND s.shared_seq <= +:pulled)
+         AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path JOIN shared_row t ON t.seq = l.seq
+           WHERE l.book_id = :bookId AND l.path = a.path AND l.user_id = a.user_id AND l.seq > a.seq)`,
       )
       .pluck();
     this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");
@@ -357,6 +369,11 @@ export class SharedRows {
   /** Users who hid a file of the base at a path, whoever knows, and to whom nothing has shown it since. */
   hiders(fileId: FileId, path: string): UserId[] {
     return this.#hiders.all({ bookId: this.#bookId, fileId, path });
+  }
+
+  /** Users who hid a file of the base here, of which the shared log, as far as it was pulled, does not know. */
+  unsettledHiders(fileId: FileId, pulledSeq: number): UserId[] {
+    return this.#unsettledHiders.all({ bookId: this.#bookId, fileId, pulled: pulledSeq });
   }
 
   /** Whether a row that is not known to be shared was taken back, for what others did to its path. */

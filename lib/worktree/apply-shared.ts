@@ -46,7 +46,7 @@ export function applyShared(
   const fileId = isFree ? file.fileId : (present?.fileId ?? newFileId());
   const isMoved = operation === "rename" && prevPath !== path;
   const placed = { ...file, fileId, base: baseOf(plans, change, file.fileId, sharedBaseAt) };
-  plan.put(path, placed, cause, isMoved ? prevPath : undefined);
+  plan.put(path, placed, cause, { prevPath: isMoved ? prevPath : undefined, base: change.base });
   return isFree ? outcome : "desync";
 }
 

@@ -19,7 +19,7 @@ import { LayerPlans } from "./layer-plans.ts";
 import { LayerRebase, type Placed } from "./layer-rebase.ts";
 import { InTheWay, makeWay, refuseNewborns } from "./make-way.ts";
 import { type Merge, redoChanges } from "./redo-changes.ts";
-import { hideAgain, redoViews } from "./redo-views.ts";
+import { hideAgain, hideRestored, redoViews } from "./redo-views.ts";
 import { settle, settleAround, settleVacancies } from "./remove.ts";
 import type { Tree } from "./tree.ts";
 import { writePlans } from "./write-plans.ts";
@@ -205,6 +205,7 @@ class Pull {
     }
     hideAgain(this.#plans, this.#rebases, shared);
     const ancestors = this.#applyInOrder();
+    hideRestored(this.#plans, this.#changes, shared, this.#position);
     for (const rebase of this.#rebases.values()) rebase.mark(cause);
     for (const [layer, rebase] of this.#rebases) {
       const merge = (sides: Merge, path: TreePath) => this.#merge(sides, path);

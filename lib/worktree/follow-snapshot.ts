@@ -4,6 +4,7 @@
  */
 import { PfsError } from "../../schema/errors.ts";
 import { BASE, type FileId, isUserId, type UserId } from "../../schema/ids.ts";
+import { NO_BASE } from "../../schema/log-row.ts";
 import type { TreePath } from "../../schema/paths.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
@@ -72,7 +73,10 @@ function begin(
   return !(applyShared(plans, change, sharedBaseAt) instanceof PfsError);
 }
 
-/** A file as the row that it would be if it had just been made. */
+/**
+ * A file as the row that it would be if it had just been made. That the base had none of it does not say that the user saw nothing
+ * at its path: it may have come there by a rename.
+ */
 function rowOf(bookId: string, file: SharedFile): SharedRow {
   const {
     path,
@@ -82,24 +86,13 @@ function rowOf(bookId: string, file: SharedFile): SharedRow {
     mode,
     mtime,
     fileId: file_id,
-    baseHash: base_hash,
+    baseHash,
     seq,
     agent,
   } = file;
   return {
-    ...{
-      seq,
-      book_id: bookId,
-      path,
-      user_id,
-      prev_hash: null,
-      new_hash,
-      size,
-      mode,
-      mtime,
-      file_id,
-      base_hash,
-    },
+    ...{ seq, book_id: bookId, path, user_id, prev_hash: null, new_hash, size, mode, mtime, file_id },
+    base_hash: baseHash === NO_BASE ? null : baseHash,
     ...{ agent_id: agent, operation: "create", status: "ok", error_message: null, prev_path: null },
     ...{
       uid: null,

@@ -44,6 +44,14 @@ export interface PlannedRow {
   readonly conflict: Omit<NewConflict, "since" | "comparedAt"> | undefined;
 }
 
+/** What a row says of a file that comes. */
+export interface Come {
+  /** It was moved from there. */
+  readonly prevPath?: TreePath | undefined;
+  /** {@link PlannedRow.base}, of what came of a shared row. */
+  readonly base?: BlobHash | null | undefined;
+}
+
 /** What a row says of a file that goes. */
 export interface Away {
   /** Of a path that has no file anyway. */
@@ -142,8 +150,8 @@ export class LayerPlan {
     return this.#logged.has(path) ? this.#logged.get(path) : this.at(path);
   }
 
-  /** A path has a file from now on. `prevPath`: it was moved from there. */
-  put(path: TreePath, file: FileState, cause: RowCause, prevPath?: TreePath): void {
+  /** A path has a file from now on. */
+  put(path: TreePath, file: FileState, cause: RowCause, { prevPath, base }: Come = {}): void {
     const logged = this.logged(path);
     let operation: LogOperation;
     if (prevPath !== undefined) operation = "rename";
@@ -153,8 +161,9 @@ export class LayerPlan {
       operation = "create";
     }
     this.set(path, file);
-    const { fileId, base } = file;
-    this.#add({ path, operation, prevPath: prevPath ?? null, file, fileId, base }, cause);
+    // Of what came of a shared row nothing is known but what that says.
+    const known = cause.sharedSeq === undefined ? file.base : base;
+    this.#add({ path, operation, prevPath: prevPath ?? null, file, fileId: file.fileId, base: known }, cause);
   }
 
   /** A path has no file from now on. */

@@ -80,9 +80,11 @@ export class LayerRebase {
     for (let path = this.#queue.pop(); path !== undefined; path = this.#queue.pop()) this.#look(path);
   }
 
-  /** A file that was only ever here is no business of others, whatever they call theirs. One of the base is. */
+  /** A file that was only ever here is no business of others, whatever they call theirs. One that the base has, or had, is. */
   #isOfOthers(fileId: FileId, places: readonly TreePath[]): boolean {
     if (this.#pathInBase(fileId) !== undefined) return true;
+    const { base, journal } = this.#plan.tree;
+    if (base !== undefined && journal.find(fileId)?.base != null) return true;
     return places.some((each) => this.#syncedAt(each)?.fileId === fileId);
   }
 
@@ -100,7 +102,7 @@ export class LayerRebase {
     for (const [path, { synced, mine }] of differing) {
       if (synced === undefined) continue;
       if (mine?.fileId !== synced.fileId)
-        this.#plan.put(path, synced, cause, this.#mine.get(synced.fileId)?.path);
+        this.#plan.put(path, synced, cause, { prevPath: this.#mine.get(synced.fileId)?.path });
       else if (touched.has(path)) this.#plan.set(path, synced);
       else this.#plan.put(path, synced, cause);
     }

@@ -109,7 +109,7 @@ function redoMoves(plan: LayerPlan, redos: readonly Redo[]): void {
   const files = moves.map(({ from }) => plan.at(from) as FileState);
   for (const { redo, from } of moves) plan.remove(from, "rename", redo.cause);
   for (const [index, { redo, from, to }] of moves.entries())
-    plan.put(to, files[index] as FileState, redo.cause, from);
+    plan.put(to, files[index] as FileState, redo.cause, { prevPath: from });
 }
 
 function redoContent(parts: RedoParts, redo: Redo): void {

@@ -4,6 +4,7 @@
  */
 import { BASE, type UserId } from "../../schema/ids.ts";
 import type { SharedPosition, SharedRows } from "../shared-rows.ts";
+import type { PulledChange } from "./admit-shared.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
 import type { LayerRebase, MetView } from "./layer-rebase.ts";
@@ -48,6 +49,25 @@ export function hideAgain(
     for (const user of shared.hiders(fileId, synced.path)) {
       const views = rebases.get(user)?.metViews() ?? [];
       if (!views.some((view) => view.fileId === fileId)) plans.of(user).hidden.set(fileId, true);
+    }
+  }
+}
+
+/**
+ * Files of the base that others have removed and made again: who has hidden one here, which comes after that in the shared log,
+ * hides it again. To be called once all that others did is done.
+ */
+export function hideRestored(
+  plans: LayerPlans,
+  changes: readonly PulledChange[],
+  shared: SharedRows,
+  { pulledSeq }: SharedPosition,
+): void {
+  for (const { layer, operation, fileId } of changes) {
+    if (layer !== BASE || operation !== "create" || fileId === undefined) continue;
+    for (const user of shared.unsettledHiders(fileId, pulledSeq)) {
+      const { hidden } = plans.of(user);
+      if (!hidden.has(fileId)) hidden.set(fileId, true);
     }
   }
 }

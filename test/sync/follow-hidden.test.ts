@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseUserId } from "../../schema/ids.ts";
+import { parseUserId, type Seq } from "../../schema/ids.ts";
 import { type BookFixture, EXCHANGE, layerOf } from "../lib/book-fixture.ts";
 import { type Machine, settleAll, withMachines } from "./machine.ts";
 import { viewOf } from "./machine-views.ts";
@@ -54,6 +54,25 @@ test("a file that the user cannot move, as others came first, shows where it was
     assert.equal(carlAtA.text("a.md"), "a.md");
     assert.equal(carlAtA.text("c.md"), "made elsewhere");
     assert.equal(carlAtA.worktree.conflicts.count, 1);
+  }));
+
+test("a file that the user hid, while others removed it and made it again, is hidden on every machine", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    const before = a.library.log.seq as Seq;
+    hide(carlAtB, b, "a.md");
+    a.unlink("a.md", a.actor);
+    a.settle();
+    a.push();
+    b.pull();
+    a.worktree.restore(before, ["a.md"], a.actor);
+    exchange(a, b);
+    for (const [machine, carl] of [
+      [a, carlAtA],
+      [b, carlAtB],
+    ] as const) {
+      assert.equal(machine.text("a.md"), "a.md");
+      assert.equal(carl.find("a.md"), undefined);
+    }
   }));
 
 test("a file that the user removed stays where the user changed it elsewhere before that was known", () =>

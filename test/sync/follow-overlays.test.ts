@@ -96,6 +96,24 @@ test("a user's version follows the base's file, whether it is known there or not
     }
   }));
 
+test("I1: a user's versions of one file meet where others moved it, and the base lost it to another file here", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    const { fileId } = a.node("part/a.md");
+    a.rename("part/a.md", "part/c.md", undefined, a.actor);
+    carlAtA.write("part/c.md", LINES.replace("one", "ONE"));
+    carlAtB.write("part/a.md", LINES.replace("five", "FIVE"));
+    b.rename("part/b.md", "part/a.md", undefined, b.actor);
+    a.push();
+    b.push();
+    b.fetchAll();
+    a.pull();
+    a.fetchAll();
+    for (const carl of [carlAtA, carlAtB]) {
+      assert.equal(carl.text("part/c.md"), LINES.replace("one", "ONE").replace("five", "FIVE"));
+      assert.equal(carl.node("part/c.md").fileId, fileId);
+    }
+  }));
+
 test("R6: a user's file comes where the user has a directory here, and the base a file", () =>
   shared((a, b, carlAtA, carlAtB) => {
     carlAtB.makeDirectories("thing");

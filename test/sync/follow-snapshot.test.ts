@@ -22,7 +22,7 @@ test("a clone has every file with its identity and its maker, one row each, one 
   try {
     machine.remote.blobs.set(HASH, Buffer.from(TEXT));
     const files = [fileAt("part/a.md", 3), fileAt("part/b.md", 4), fileAt("../x", 5)];
-    const own = fileAt("part/own.md", 6, CARL);
+    const own = { ...fileAt("part/own.md", 6, CARL), baseHash: HASH };
     for (const until of [undefined, { seq: 7, entryHash: HASH }]) {
       const hidden = [{ userId: CARL, fileId: files[1]!.fileId }];
       const counts = machine.library.followSnapshot(BOOK, { files: [...files, own], hidden, until });
@@ -32,6 +32,7 @@ test("a clone has every file with its identity and its maker, one row each, one 
     assert.deepEqual(machine.story(), [...made, "cover part/b.md"]);
     assert.equal(machine.node("part/a.md").fileId, files[0]?.fileId);
     assert.deepEqual([...machine.files(CARL).keys()], ["part/own.md"]);
+    assert.equal(machine.log().find(({ path }) => path === "part/own.md")?.base_hash, HASH);
     assert.equal(layerOf(machine, CARL).find("part/b.md"), undefined, "hidden");
     assert.equal(machine.pulledSeq, 7);
     assert.deepEqual(machine.outbox, []);
