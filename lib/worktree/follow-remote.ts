@@ -203,7 +203,7 @@ class Pull {
       const touched = new Set(changes.map(({ path }) => path));
       this.#rebases.get(layer)?.undo(touched, cause);
     }
-    hideAgain(this.#plans, this.#rebases, shared);
+    hideAgain(this.#plans, this.#rebases, shared, this.#position);
     const ancestors = this.#applyInOrder();
     hideRestored(this.#plans, this.#changes, shared, this.#position);
     for (const rebase of this.#rebases.values()) rebase.mark(cause);

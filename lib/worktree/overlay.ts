@@ -58,7 +58,13 @@ export function dropOverlay(
   const origin = isHidden ? tree.base?.journal.find(fileId) : undefined;
   if (origin?.parent != null) tree.entries.hide(origin.parent, baseNameOf(origin.path as TreePath));
   const logged = isHidden ? "hide" : operation;
-  logAway(tree, row.path, { operation: logged, prevHash, fileId, base: origin?.sha256 }, actor, startedMs);
+  logAway(
+    tree,
+    row.path,
+    { operation: logged, prevHash, fileId, base: row.base ?? undefined },
+    actor,
+    startedMs,
+  );
 }
 
 /** Whether the base has a file that an overlay without a version of it hides, or a directory above it. */

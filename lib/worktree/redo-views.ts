@@ -43,12 +43,14 @@ export function hideAgain(
   plans: LayerPlans,
   rebases: ReadonlyMap<UserId, LayerRebase>,
   shared: SharedRows,
+  { pulledSeq }: SharedPosition,
 ): void {
   for (const { fileId, synced, mine } of rebases.get(BASE)?.met() ?? []) {
     if (mine !== undefined || synced === undefined) continue;
-    for (const user of shared.hiders(fileId, synced.path)) {
-      const views = rebases.get(user)?.metViews() ?? [];
-      if (!views.some((view) => view.fileId === fileId)) plans.of(user).hidden.set(fileId, true);
+    for (const { userId, isLast } of shared.hiders(fileId, synced.path, pulledSeq)) {
+      const views = rebases.get(userId)?.metViews() ?? [];
+      if (isLast === 1 && !views.some((view) => view.fileId === fileId))
+        plans.of(userId).hidden.set(fileId, true);
     }
   }
 }
@@ -63,11 +65,11 @@ export function hideRestored(
   shared: SharedRows,
   { pulledSeq }: SharedPosition,
 ): void {
-  for (const { layer, operation, fileId } of changes) {
+  for (const { layer, operation, path, fileId } of changes) {
     if (layer !== BASE || operation !== "create" || fileId === undefined) continue;
-    for (const user of shared.unsettledHiders(fileId, pulledSeq)) {
-      const { hidden } = plans.of(user);
-      if (!hidden.has(fileId)) hidden.set(fileId, true);
+    for (const { userId, isAhead } of shared.hiders(fileId, path, pulledSeq)) {
+      const { hidden } = plans.of(userId);
+      if (isAhead === 1 && !hidden.has(fileId)) hidden.set(fileId, true);
     }
   }
 }
