@@ -57,27 +57,12 @@ export type UnsettledRow = Pick<
   "seq" | "operation" | "status" | "prev_path" | "agent_id" | "uid" | "pid" | "command" | "base_hash"
 > & { readonly path: TreePath; readonly user_id: UserId; readonly file_id: FileId | null };
 
-interface Hider {
-  readonly userId: UserId;
-  /** 1: the base has not made it anew since. */
-  readonly isLast: number;
-  /** 1: the shared log, as far as it was pulled, does not know, and will. */
-  readonly isAhead: number;
-}
-
 /** Where a book is shared and how far, as whoever syncs it needs it. */
 export interface RemoteState extends RemoteOfBook, SharedPosition {
   readonly bookId: BookId;
   /** When the last sync went well, milliseconds since 1970; null: that is not known. */
   readonly lastSyncMs: number | null;
 }
-
-/**
- * A row with which a pull takes back what was done here: it has the position of the shared row that it makes way for, which
- * comes after it.
- */
-const IS_TAKEN_BACK = `EXISTS (SELECT 1 FROM shared_row s JOIN shared_row t ON t.book_id = s.book_id AND t.shared_seq = s.shared_seq
-  AND t.seq > s.seq JOIN audit_log r ON r.seq = t.seq WHERE s.seq = l.seq AND r.status = 'ok')`;
 
 /** Rows of the log `a` that are for others, too. */
 export const IS_FOR_OTHERS = `+a.operation NOT IN (${LOCAL_OPERATIONS})`;
@@ -134,7 +119,6 @@ export class SharedRows {
   readonly #notedAs: Statement<unknown[], LogRow>;
   readonly #lastOf: Statement<unknown[], number | null>;
   readonly #lastView: Statement<unknown[], LogOperation>;
-  readonly #hiders: Statement<unknown[], Hider>;
   readonly #isSuperseded: Statement<unknown[], 1>;
   readonly #logEnd: Statement<unknown[], number | null>;
 
@@ -203,19 +187,6 @@ export class SharedRows {
          ORDER BY a.seq DESC LIMIT 1`,
       )
       .pluck();
-    this.#hiders = database.prepare<unknown[], Hider>(
-      `WITH view AS (SELECT user_id, operation, path, max(seq) AS seq FROM audit_log INDEXED BY audit_log_overlay_file
-         WHERE file_id = +:fileId AND user_id <> '${BASE}' AND +status = 'ok' AND +operation IN ('hide', 'revert')
-         GROUP BY user_id)
-       SELECT user_id AS userId,
-         NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path
-           WHERE l.book_id = :bookId AND l.path = :path AND l.user_id = '${BASE}' AND l.seq > view.seq AND l.status = 'ok'
-           AND +l.file_id = :fileId AND +l.operation = 'create' AND NOT ${IS_TAKEN_BACK}) AS isLast,
-         NOT EXISTS (SELECT 1 FROM shared_row s WHERE s.seq = view.seq AND s.shared_seq <= +:pulled)
-         AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path JOIN shared_row t ON t.seq = l.seq
-           WHERE l.book_id = :bookId AND l.path = view.path AND l.user_id = view.user_id AND l.seq > view.seq) AS isAhead
-       FROM view WHERE operation = 'hide'`,
-    );
     this.#own = database.prepare("SELECT * FROM audit_log WHERE seq = ? AND book_id = ?");
     this.#notedAs = database.prepare(
       "SELECT a.* FROM shared_row s JOIN audit_log a ON a.seq = s.seq WHERE s.book_id = ? AND s.shared_seq = ?",
@@ -362,11 +333,6 @@ export class SharedRows {
   wasHidden(fileId: FileId, user: UserId, pulledSeq: number): boolean | undefined {
     const operation = this.#lastView.get(fileId, user, pulledSeq);
     return operation === undefined ? undefined : operation === "hide";
-  }
-
-  /** Users whose last word about a file of the base was to hide it, whoever knows. `path`: where the base had it last. */
-  hiders(fileId: FileId, path: string, pulled: number): Hider[] {
-    return this.#hiders.all({ bookId: this.#bookId, fileId, path, pulled });
   }
 
   /** Whether a row that is not known to be shared was taken back, for what others did to its path. */

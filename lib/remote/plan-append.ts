@@ -214,7 +214,7 @@ class JournalDraft {
         // What the overlay had of its own at the name may have been another file.
         if (each.user_id === user_id && (isSame || each.path === path)) this.#hidden.delete(key);
       } else if (isSame) {
-        if (operation === "delete") this.#hidden.delete(key);
+        if (operation !== "rename") this.#hidden.delete(key);
         else this.#hidden.set(key, { ...each, path });
       }
     }
@@ -242,10 +242,10 @@ function isTouched(row: RowToShare, unseen: ReadonlySet<string>): boolean {
   return unseen.has(keyOf(row)) || (row.file_id !== null && unseen.has(fileKeyOf(row)));
 }
 
-/** Whether a row may change which files of the base are hidden: it hides or shows one, or the base moves or removes one. */
+/** Whether a row may change which files of the base are hidden: it hides or shows one, or the base makes, moves or removes one. */
 function changesHidden({ operation, user_id, new_hash }: RowToShare): boolean {
   if (user_id !== BASE) return operation === "hide" || operation === "revert";
-  return operation === "delete" || (operation === "rename" && new_hash !== null);
+  return operation === "create" || operation === "delete" || (operation === "rename" && new_hash !== null);
 }
 
 function fileOf(row: SharedRow, sha256: string): JournalRow {

@@ -10,11 +10,16 @@ import type { PulledChange } from "./admit-shared.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
 
-/**
- * What the base had at a path in the shared log before the rows that are done now, where that is not what it has here; null: it is
- * not known what it had when this row was made.
- */
-type SharedBaseAt = (path: TreePath) => LoggedFile | null | undefined;
+/** What is known of the base as others have it. */
+interface SharedBase {
+  /**
+   * What it had at a path in the shared log before the rows that are done now, where that is not what it has here; null: it is not
+   * known what it had when this row was made.
+   */
+  sharedBaseAt(path: TreePath): LoggedFile | null | undefined;
+  /** Whether it has made a file after a position of the shared log: then it shows to everybody. */
+  isMadeAfter(fileId: FileId, path: TreePath, sharedSeq: number): boolean;
+}
 
 /**
  * Does it. Answers `desync` where the row began with another version than there is, or its file id is another file's; an error where
@@ -23,7 +28,7 @@ type SharedBaseAt = (path: TreePath) => LoggedFile | null | undefined;
 export function applyShared(
   plans: LayerPlans,
   change: PulledChange,
-  sharedBaseAt: SharedBaseAt,
+  shared: SharedBase,
 ): "done" | "desync" | PfsError {
   const { layer, path, operation, file, maker, sharedSeq, prevPath, prevHash } = change;
   const plan = plans.of(layer);
@@ -32,7 +37,11 @@ export function applyShared(
   const outcome = (present?.hash ?? null) === prevHash ? "done" : "desync";
   const changesView = operation === "hide" || operation === "revert";
   const shownId = change.fileId ?? plans.of(BASE).at(path)?.fileId;
-  if (changesView && shownId !== undefined) plan.hidden.set(shownId, operation === "hide");
+  if (changesView && shownId !== undefined) {
+    const shownAt = plans.of(BASE).pathOf(shownId);
+    if (shownAt === undefined || !shared.isMadeAfter(shownId, shownAt, sharedSeq))
+      plan.hidden.set(shownId, operation === "hide");
+  }
   if (file === undefined) {
     const isNothing = present === undefined && plan.logged(path) === undefined;
     if (!isNothing || changesView) plan.remove(path, operation, cause, change);
@@ -45,7 +54,7 @@ export function applyShared(
   const isFree = present?.fileId === file.fileId || isFreeId(plan, file.fileId);
   const fileId = isFree ? file.fileId : (present?.fileId ?? newFileId());
   const isMoved = operation === "rename" && prevPath !== path;
-  const placed = { ...file, fileId, base: baseOf(plans, change, file.fileId, sharedBaseAt) };
+  const placed = { ...file, fileId, base: baseOf(plans, change, file.fileId, shared) };
   plan.put(path, placed, cause, { prevPath: isMoved ? prevPath : undefined, base: change.base });
   return isFree ? outcome : "desync";
 }
@@ -67,7 +76,7 @@ function baseOf(
   plans: LayerPlans,
   { layer, base }: PulledChange,
   fileId: FileId,
-  sharedBaseAt: SharedBaseAt,
+  { sharedBaseAt }: SharedBase,
 ): BlobHash | null {
   if (layer === BASE) return null;
   if (base !== undefined) return base;

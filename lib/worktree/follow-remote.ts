@@ -8,6 +8,7 @@ import { BASE, type BlobHash, type FileId, type UserId } from "../../schema/ids.
 import type { LogRow } from "../../schema/log-row.ts";
 import type { TreePath } from "../../schema/paths.ts";
 import { FIRST_STRICT_SEQ, type SharedRow } from "../../schema/shared-row.ts";
+import { Hiders } from "../hiders.ts";
 import { mergeText } from "../merge.ts";
 import type { Actor } from "../node.ts";
 import type { LoggedFile, SharedPosition, SharedRows } from "../shared-rows.ts";
@@ -19,7 +20,7 @@ import { LayerPlans } from "./layer-plans.ts";
 import { LayerRebase, type Placed } from "./layer-rebase.ts";
 import { InTheWay, makeWay, refuseNewborns } from "./make-way.ts";
 import { type Merge, redoChanges } from "./redo-changes.ts";
-import { hideAgain, hideRestored, redoViews } from "./redo-views.ts";
+import { hideAgain, hideMadeAgain, redoViews, showMade } from "./redo-views.ts";
 import { settle, settleAround, settleVacancies } from "./remove.ts";
 import type { Tree } from "./tree.ts";
 import { writePlans } from "./write-plans.ts";
@@ -106,6 +107,7 @@ class Pull {
   /** Of this store, which came to know only here that the shared log has taken them (`sync=strict`). */
   readonly #comeBack = new Set<PulledChange>();
   readonly #refusals: { error: PfsError; layer: UserId; actor: Actor }[] = [];
+  readonly #hiders: Hiders;
   #plans: LayerPlans;
   readonly #rebases = new Map<UserId, LayerRebase>();
   readonly #made = new Map<BlobHash, Uint8Array>();
@@ -123,6 +125,7 @@ class Pull {
     this.#position = position;
     this.#rows = rows;
     this.#lost = lost;
+    this.#hiders = new Hiders(parts.base.store.database, parts.base.book.bookId);
     this.#plans = this.#newPlans();
     for (const row of rows) this.#read(row);
   }
@@ -203,9 +206,8 @@ class Pull {
       const touched = new Set(changes.map(({ path }) => path));
       this.#rebases.get(layer)?.undo(touched, cause);
     }
-    hideAgain(this.#plans, this.#rebases, shared, this.#position);
+    hideAgain(this.#plans, this.#rebases, this.#hiders);
     const ancestors = this.#applyInOrder();
-    hideRestored(this.#plans, this.#changes, shared, this.#position);
     for (const rebase of this.#rebases.values()) rebase.mark(cause);
     for (const [layer, rebase] of this.#rebases) {
       const merge = (sides: Merge, path: TreePath) => this.#merge(sides, path);
@@ -214,6 +216,7 @@ class Pull {
     }
     for (const [layer, rebase] of this.#rebases)
       redoViews(this.#plans.of(layer), this.#plans, rebase.metViews(), shared, this.#position);
+    hideMadeAgain(this.#plans, this.#rebases, this.#hiders);
     refuseNewborns(this.#plans);
     this.#needWhatIsOpen();
     if (this.#needed.size > 0) throw new NotYet({ type: "needs", hashes: [...this.#needed] });
@@ -297,7 +300,13 @@ class Pull {
   }
 
   #applyOne(change: PulledChange): void {
-    const outcome = applyShared(this.#plans, change, (path) => this.#sharedBaseAt(path));
+    const outcome = applyShared(this.#plans, change, {
+      sharedBaseAt: (path) => this.#sharedBaseAt(path),
+      isMadeAfter: (...what) => this.#hiders.isMadeAfter(...what),
+    });
+    const { layer, operation, fileId } = change;
+    if (layer === BASE && operation === "create" && fileId !== undefined)
+      showMade(this.#plans, fileId, change, this.#hiders);
     if (outcome === "desync") this.#desyncs++;
     else if (outcome !== "done") {
       this.#comeBack.delete(change);

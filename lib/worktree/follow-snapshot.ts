@@ -70,7 +70,7 @@ function begin(
   const present = plans.of(change.layer).at(change.path);
   if (present !== undefined && present.hash === change.file?.hash) return true;
   const sharedBaseAt = (path: TreePath) => (lastOfBase(path) > change.sharedSeq ? null : undefined);
-  return !(applyShared(plans, change, sharedBaseAt) instanceof PfsError);
+  return !(applyShared(plans, change, { sharedBaseAt, isMadeAfter: () => false }) instanceof PfsError);
 }
 
 /**

@@ -217,12 +217,14 @@ function keep({ plan }: RedoParts, redo: Redo, path: TreePath, base: BlobHash | 
 }
 
 /** The base's version that was hidden by a row, as it is to be said of one that does so again. */
-export function hiddenBy({ base_hash }: UnsettledRow): BlobHash | null | undefined {
+export function hiddenBy({ base_hash }: Pick<UnsettledRow, "base_hash">): BlobHash | null | undefined {
   if (base_hash === null) return undefined;
   return base_hash === NO_BASE ? null : (base_hash as BlobHash);
 }
 
-export function makerOf(row: UnsettledRow | undefined): RowMaker {
+export function makerOf(
+  row: Pick<UnsettledRow, "agent_id" | "uid" | "pid" | "command"> | undefined,
+): RowMaker {
   // A file that was met without a row of its own cannot be: something was done to it.
   if (row === undefined) throw new Error("a file was met that nothing was done to");
   const { agent_id, uid, pid, command } = row;

@@ -2,7 +2,8 @@
  * Owns what becomes of what a user hid of the base here, or showed again, once what others did is done: it is done again upon
  * that, unless the version that it went with did not come to be. Must never hide what the user changed elsewhere since.
  */
-import { BASE, type UserId } from "../../schema/ids.ts";
+import { BASE, type FileId, type UserId } from "../../schema/ids.ts";
+import type { Hiders } from "../hiders.ts";
 import type { SharedPosition, SharedRows } from "../shared-rows.ts";
 import type { PulledChange } from "./admit-shared.ts";
 import type { LayerPlan } from "./layer-plan.ts";
@@ -42,12 +43,11 @@ export function redoViews(
 export function hideAgain(
   plans: LayerPlans,
   rebases: ReadonlyMap<UserId, LayerRebase>,
-  shared: SharedRows,
-  { pulledSeq }: SharedPosition,
+  hiders: Hiders,
 ): void {
   for (const { fileId, synced, mine } of rebases.get(BASE)?.met() ?? []) {
     if (mine !== undefined || synced === undefined) continue;
-    for (const { userId, isLast } of shared.hiders(fileId, synced.path, pulledSeq)) {
+    for (const { userId, isLast } of hiders.of(fileId, synced.path)) {
       const views = rebases.get(userId)?.metViews() ?? [];
       if (isLast === 1 && !views.some((view) => view.fileId === fileId))
         plans.of(userId).hidden.set(fileId, true);
@@ -56,20 +56,42 @@ export function hideAgain(
 }
 
 /**
- * Files of the base that others have removed and made again: who has hidden one here, which comes after that in the shared log,
- * hides it again. To be called once all that others did is done.
+ * Others have made a file of the base, which it may have had before: it shows to everybody but those who have hidden it after that,
+ * in the order of the shared log. To be called in that order.
  */
-export function hideRestored(
+export function showMade(
   plans: LayerPlans,
-  changes: readonly PulledChange[],
-  shared: SharedRows,
-  { pulledSeq }: SharedPosition,
+  fileId: FileId,
+  { path, sharedSeq }: Pick<PulledChange, "path" | "sharedSeq">,
+  hiders: Hiders,
 ): void {
-  for (const { layer, operation, path, fileId } of changes) {
-    if (layer !== BASE || operation !== "create" || fileId === undefined) continue;
-    for (const { userId, isAhead } of shared.hiders(fileId, path, pulledSeq)) {
-      const { hidden } = plans.of(userId);
-      if (isAhead === 1 && !hidden.has(fileId)) hidden.set(fileId, true);
+  for (const { hidden } of plans.all()) if (hidden.has(fileId)) hidden.set(fileId, false);
+  for (const hider of hiders.of(fileId, path))
+    plans.of(hider.userId).hidden.set(fileId, (hider.sharedSeq ?? Number.POSITIVE_INFINITY) > sharedSeq);
+}
+
+/** What was made in the base here is made again, after all that others did: who has hidden it hides it again, after that. */
+export function hideMadeAgain(
+  plans: LayerPlans,
+  rebases: ReadonlyMap<UserId, LayerRebase>,
+  hiders: Hiders,
+): void {
+  const made = plans.rows.filter(({ tree, operation, sharedSeq, refused }) => {
+    return tree.layer === BASE && operation === "create" && sharedSeq === undefined && refused === undefined;
+  });
+  for (const { path, fileId } of made) {
+    if (fileId === null) continue;
+    for (const hider of hiders.of(fileId, path)) {
+      const plan = plans.of(hider.userId);
+      const isMet =
+        rebases
+          .get(hider.userId)
+          ?.metViews()
+          .some((view) => view.fileId === fileId) === true;
+      if (hider.isLast === 0 || isMet || plan.at(path) !== undefined) continue;
+      plan.hidden.set(fileId, true);
+      const cause = { maker: makerOf(hider), sharedSeq: undefined };
+      plan.remove(path, "hide", cause, { fileId, base: hiddenBy(hider) });
     }
   }
 }

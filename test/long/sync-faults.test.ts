@@ -112,6 +112,8 @@ for (const [title, shiftMs] of [
           [mine, theirs, `alice ${round}\n`],
           [theirs, mine, `bob ${round}\n`],
         ] as const) {
+          // Once more: what was read while it came may have been either version, and whoever read that is refused.
+          await readIfThere(path);
           writeFileSync(path, text);
           await eventually("the other one has it", async () => (await readIfThere(other)) === text);
         }

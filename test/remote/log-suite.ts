@@ -273,7 +273,7 @@ export function testLogs(title: string, makeRemote: () => Promise<SuiteLog>): vo
     assert.deepEqual(await listFiles(log), ["a.md"]);
   });
 
-  it("R5: what an overlay hides follows the base's file, until it is reverted or the base has it no more", async (log) => {
+  it("R5: what an overlay hides follows the base's file, until it is reverted, or the base has it no more or makes it anew", async (log) => {
     const a = new RowMaker("a");
     const hide = (path: string, name = path, text: string | null = null): RowToShare =>
       a.change(path, text, null, { operation: "hide", user_id: BOB, file_id: idOf(name) });
@@ -286,13 +286,8 @@ export function testLogs(title: string, makeRemote: () => Promise<SuiteLog>): vo
       log,
       [..."abcd"].map((name) => a.change(`${name}.md`, null, "1")),
     );
-    await push(log, [
-      hide("a.md"),
-      a.change("b.md", null, "2", { user_id: BOB }),
-      hide("b.md", "b.md", "2"),
-      hide("c.md"),
-      hide("d.md"),
-    ]);
+    const covering = [a.change("b.md", null, "2", { user_id: BOB }), hide("b.md", "b.md", "2")];
+    await push(log, [hide("a.md"), ...covering, hide("c.md"), hide("d.md")]);
     assert.deepEqual(await hidden(), ["a.md a", "b.md b", "c.md c", "d.md d"]);
     assert.deepEqual(await listFiles(log), ["a.md", "b.md", "c.md", "d.md"]);
     // A file of the overlay's own at a hidden name, and away again: the base's stays hidden.
@@ -308,6 +303,9 @@ export function testLogs(title: string, makeRemote: () => Promise<SuiteLog>): vo
     ]);
     assert.deepEqual(await hidden(), ["a.md a"]);
     assert.deepEqual(await listFiles(log), ["a.md", "d.md", "e/b.md"]);
+    // Whoever hides what the base has no more hides nothing once the base makes it anew.
+    await push(log, [hide("c.md"), a.change("c.md", null, "1")]);
+    assert.deepEqual(await hidden(), ["a.md a"]);
   });
 
   it("a snapshot is one position, bytewise sorted, whatever comes meanwhile", async (log, _, open) => {

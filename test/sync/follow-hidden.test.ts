@@ -75,6 +75,19 @@ test("a file that the user hid, while others removed it and made it again, is hi
     }
   }));
 
+test("a file that the base makes anew after the user hid it shows on every machine, also where the user's word comes later", () =>
+  shared((a, b, _, carlAtB) => {
+    const before = a.library.log.seq as Seq;
+    hide(carlAtB, b, "a.md");
+    a.unlink("a.md", a.actor);
+    a.settle();
+    a.push();
+    b.push();
+    a.worktree.restore(before, ["a.md"], a.actor);
+    exchange(a, b);
+    for (const machine of [a, b]) assert.deepEqual(pathsOf(machine), ["a.md", "b.md"]);
+  }));
+
 test("a file that the user removed stays where the user changed it elsewhere before that was known", () =>
   shared((a, b, carlAtA, carlAtB) => {
     hide(carlAtA, a, "a.md");
