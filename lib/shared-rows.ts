@@ -49,6 +49,8 @@ export interface LoggedFile {
   /** Decimal nanoseconds since 1970. */
   readonly mtime: string;
   readonly fileId: FileId;
+  /** {@link LogRow.base_hash} */
+  readonly baseHash: string | null;
 }
 
 /** Of a row of the log that the shared log does not have yet, as far as it was pulled. */
@@ -162,7 +164,7 @@ export class SharedRows {
       )
       .pluck();
     this.#lastSynced = database.prepare(
-      `SELECT a.new_hash AS hash, a.size, a.mode, a.mtime, a.file_id AS fileId
+      `SELECT a.new_hash AS hash, a.size, a.mode, a.mtime, a.file_id AS fileId, a.base_hash AS baseHash
        FROM audit_log a INDEXED BY audit_log_path CROSS JOIN shared_row s ON s.seq = a.seq
        WHERE a.book_id = ? AND a.path = ? AND a.user_id = ? AND a.status = 'ok' AND s.shared_seq <= ?
        AND NOT EXISTS (SELECT 1 FROM audit_log l INDEXED BY audit_log_path CROSS JOIN shared_row t ON t.seq = l.seq

@@ -59,9 +59,9 @@ export interface LogRowBody {
   /** Nanoseconds since 1970 in decimal digits: more than a JSON number holds. */
   readonly mtime: string | null;
   /**
-   * In an overlay, of a row that makes a version or hides a file: hash of the base's version that it began with, or that is
-   * hidden; {@link NO_BASE} where there was none. Null in the base, of other rows, and where it is not known, as of rows made
-   * before this was kept.
+   * In an overlay, of a row that makes a version or hides a file: hash of the base's version that it began with, or that the user
+   * had seen of what is hidden; {@link NO_BASE} where there was none, or it is not known. Null in the base, of other rows, and of
+   * rows made before this was kept.
    */
   readonly base_hash: string | null;
 }

@@ -3,23 +3,14 @@
  * from being done because this store had expected another state, nor let it take what is another file's (I1).
  */
 import { PfsError } from "../../schema/errors.ts";
-import { BASE, type BlobHash, type FileId, newFileId } from "../../schema/ids.ts";
+import { BASE, type FileId, newFileId } from "../../schema/ids.ts";
 import type { TreePath } from "../../schema/paths.ts";
-import type { LoggedFile } from "../shared-rows.ts";
 import type { PulledChange } from "./admit-shared.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
 
-/** What is known of the base as others have it. */
-interface SharedBase {
-  /**
-   * What it had at a path in the shared log before the rows that are done now, where that is not what it has here; null: it is not
-   * known what it had when this row was made.
-   */
-  sharedBaseAt(path: TreePath): LoggedFile | null | undefined;
-  /** Whether it has made a file after a position of the shared log: then it shows to everybody. */
-  isMadeAfter(fileId: FileId, path: TreePath, sharedSeq: number): boolean;
-}
+/** Whether the base has made a file after a position of the shared log: then it shows to everybody. */
+type IsMadeAfter = (fileId: FileId, path: TreePath, sharedSeq: number) => boolean;
 
 /**
  * Does it. Answers `desync` where the row began with another version than there is, or its file id is another file's; an error where
@@ -28,7 +19,7 @@ interface SharedBase {
 export function applyShared(
   plans: LayerPlans,
   change: PulledChange,
-  shared: SharedBase,
+  isMadeAfter: IsMadeAfter,
 ): "done" | "desync" | PfsError {
   const { layer, path, operation, file, maker, sharedSeq, prevPath, prevHash } = change;
   const plan = plans.of(layer);
@@ -39,7 +30,7 @@ export function applyShared(
   const shownId = change.fileId ?? plans.of(BASE).at(path)?.fileId;
   if (changesView && shownId !== undefined) {
     const shownAt = plans.of(BASE).pathOf(shownId);
-    if (shownAt === undefined || !shared.isMadeAfter(shownId, shownAt, sharedSeq))
+    if (shownAt === undefined || !isMadeAfter(shownId, shownAt, sharedSeq))
       plan.hidden.set(shownId, operation === "hide");
   }
   if (file === undefined) {
@@ -54,8 +45,10 @@ export function applyShared(
   const isFree = present?.fileId === file.fileId || isFreeId(plan, file.fileId);
   const fileId = isFree ? file.fileId : (present?.fileId ?? newFileId());
   const isMoved = operation === "rename" && prevPath !== path;
-  const placed = { ...file, fileId, base: baseOf(plans, change, file.fileId, shared) };
-  plan.put(path, placed, cause, { prevPath: isMoved ? prevPath : undefined, base: change.base });
+  // A row of before that was kept does not say what its version began with: that is known only where that is here.
+  const known = operation === "create" ? undefined : plan.tree.journal.find(fileId)?.base;
+  const base = change.base === undefined ? (known ?? null) : change.base;
+  plan.put(path, { ...file, fileId, base }, cause, { prevPath: isMoved ? prevPath : undefined });
   return isFree ? outcome : "desync";
 }
 
@@ -66,26 +59,4 @@ function isFreeId(plan: LayerPlan, wanted: FileId): boolean {
   const isOfOtherBook = row !== undefined && tree.journal.get(row.path)?.fileId !== wanted;
   const isLocal = [tree, tree.base].some((each) => each?.entries.findById(wanted) !== undefined);
   return plan.pathOf(wanted) === undefined && wanted !== tree.book.rootId && !isOfOtherBook && !isLocal;
-}
-
-/**
- * In an overlay: the base's version that the user's began with. Where the row does not say so, it is the one of when the row came to
- * the shared log: what the base has only here, to be shared yet, nobody elsewhere has seen.
- */
-function baseOf(
-  plans: LayerPlans,
-  { layer, base }: PulledChange,
-  fileId: FileId,
-  { sharedBaseAt }: SharedBase,
-): BlobHash | null {
-  if (layer === BASE) return null;
-  if (base !== undefined) return base;
-  const known = plans.of(layer).tree.journal.find(fileId)?.base;
-  if (known != null) return known;
-  const plan = plans.of(BASE);
-  const path = plan.pathOf(fileId);
-  if (path === undefined) return null;
-  const shared = plan.places(fileId) ? undefined : sharedBaseAt(path);
-  if (shared === null) return null;
-  return (shared?.fileId === fileId ? shared.hash : plan.at(path)?.hash) ?? null;
 }

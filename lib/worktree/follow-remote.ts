@@ -11,7 +11,7 @@ import { FIRST_STRICT_SEQ, type SharedRow } from "../../schema/shared-row.ts";
 import { Hiders } from "../hiders.ts";
 import { mergeText } from "../merge.ts";
 import type { Actor } from "../node.ts";
-import type { LoggedFile, SharedPosition, SharedRows } from "../shared-rows.ts";
+import type { SharedPosition, SharedRows } from "../shared-rows.ts";
 import { admitShared, type PulledChange } from "./admit-shared.ts";
 import { applyShared } from "./apply-shared.ts";
 import { endTakenConflict } from "./end-conflict.ts";
@@ -300,10 +300,7 @@ class Pull {
   }
 
   #applyOne(change: PulledChange): void {
-    const outcome = applyShared(this.#plans, change, {
-      sharedBaseAt: (path) => this.#sharedBaseAt(path),
-      isMadeAfter: (...what) => this.#hiders.isMadeAfter(...what),
-    });
+    const outcome = applyShared(this.#plans, change, (...made) => this.#hiders.isMadeAfter(...made));
     const { layer, operation, fileId } = change;
     if (layer === BASE && operation === "create" && fileId !== undefined)
       showMade(this.#plans, fileId, change, this.#hiders);
@@ -314,24 +311,16 @@ class Pull {
     }
   }
 
-  /** What the base had at a path in the shared log before this page: what is to be shared came later. */
-  #sharedBaseAt(path: TreePath): LoggedFile | undefined {
-    return this.#parts.shared.syncedAt(path, BASE, this.#position.pulledSeq);
-  }
-
   #tell({ error, layer, actor }: { error: PfsError; layer: UserId; actor: Actor }): void {
     const { store, refusals } = this.#treeOf(layer);
     store.afterCommit(() => refusals.record(error, error.path ?? "", actor));
   }
 
-  /** What users have removed of the base a moment ago is decided before the base's files go elsewhere. */
+  /** What users have removed of the base a moment ago is decided before the base changes: they had seen it as it was. */
   #settleOverlays(): void {
     const { base } = this.#parts;
-    const movesBase = this.#changes.some(
-      ({ layer, path, fileId, file }) =>
-        layer === BASE && (file === undefined || base.journal.get(path)?.fileId !== fileId),
-    );
-    if (movesBase) for (const overlay of base.overlays) settleVacancies(overlay, 0);
+    if (!this.#changes.some(({ layer }) => layer === BASE)) return;
+    for (const overlay of base.overlays) settleVacancies(overlay, 0);
   }
 
   /** What was removed a moment ago at the paths of changes, above or below them, is not there. */

@@ -3,9 +3,7 @@
  * that is there already.
  */
 import { PfsError } from "../../schema/errors.ts";
-import { BASE, type FileId, isUserId, type UserId } from "../../schema/ids.ts";
-import { NO_BASE } from "../../schema/log-row.ts";
-import type { TreePath } from "../../schema/paths.ts";
+import { type FileId, isUserId, type UserId } from "../../schema/ids.ts";
 import type { SharedFile } from "../../schema/shared-file.ts";
 import type { SharedRow } from "../../schema/shared-row.ts";
 import type { Actor } from "../node.ts";
@@ -46,9 +44,7 @@ export function followSnapshot(parts: FollowParts, { files, hidden, until }: Sna
     const plans = new LayerPlans((layer) => (layer === base.layer ? base : parts.overlay(layer)));
     const changes = files.map((file) => admitShared(base.book, rowOf(bookId, file)));
     let refused = 0;
-    const seqs = new Map(files.filter(({ userId }) => userId === BASE).map(({ path, seq }) => [path, seq]));
-    const lastOfBase = (path: TreePath) => seqs.get(path) ?? shared.lastOf(path, BASE);
-    for (const change of changes) if (!begin(plans, change, lastOfBase)) refused++;
+    for (const change of changes) if (!begin(plans, change)) refused++;
     for (const { userId, fileId } of hidden ?? [])
       if (isUserId(userId)) plans.of(userId).hidden.set(fileId, true);
     for (const change of changes)
@@ -61,22 +57,14 @@ export function followSnapshot(parts: FollowParts, { files, hidden, until }: Sna
 }
 
 /** False where the file has no place here. */
-function begin(
-  plans: LayerPlans,
-  change: PulledChange | PfsError,
-  lastOfBase: (path: TreePath) => number,
-): boolean {
+function begin(plans: LayerPlans, change: PulledChange | PfsError): boolean {
   if (change instanceof PfsError) return false;
   const present = plans.of(change.layer).at(change.path);
   if (present !== undefined && present.hash === change.file?.hash) return true;
-  const sharedBaseAt = (path: TreePath) => (lastOfBase(path) > change.sharedSeq ? null : undefined);
-  return !(applyShared(plans, change, { sharedBaseAt, isMadeAfter: () => false }) instanceof PfsError);
+  return !(applyShared(plans, change, () => false) instanceof PfsError);
 }
 
-/**
- * A file as the row that it would be if it had just been made. That the base had none of it does not say that the user saw nothing
- * at its path: it may have come there by a rename.
- */
+/** A file as the row that it would be if it had just been made. */
 function rowOf(bookId: string, file: SharedFile): SharedRow {
   const {
     path,
@@ -92,7 +80,7 @@ function rowOf(bookId: string, file: SharedFile): SharedRow {
   } = file;
   return {
     ...{ seq, book_id: bookId, path, user_id, prev_hash: null, new_hash, size, mode, mtime, file_id },
-    base_hash: baseHash === NO_BASE ? null : baseHash,
+    base_hash: baseHash,
     ...{ agent_id: agent, operation: "create", status: "ok", error_message: null, prev_path: null },
     ...{
       uid: null,

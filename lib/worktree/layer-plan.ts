@@ -48,8 +48,8 @@ export interface PlannedRow {
 export interface Come {
   /** It was moved from there. */
   readonly prevPath?: TreePath | undefined;
-  /** {@link PlannedRow.base}, of what came of a shared row. */
-  readonly base?: BlobHash | null | undefined;
+  /** What the base has where it comes was not looked at, so that nothing is said of it. */
+  readonly isUnsaid?: boolean;
 }
 
 /** What a row says of a file that goes. */
@@ -151,7 +151,7 @@ export class LayerPlan {
   }
 
   /** A path has a file from now on. */
-  put(path: TreePath, file: FileState, cause: RowCause, { prevPath, base }: Come = {}): void {
+  put(path: TreePath, file: FileState, cause: RowCause, { prevPath, isUnsaid }: Come = {}): void {
     const logged = this.logged(path);
     let operation: LogOperation;
     if (prevPath !== undefined) operation = "rename";
@@ -161,9 +161,9 @@ export class LayerPlan {
       operation = "create";
     }
     this.set(path, file);
-    // Of what came of a shared row nothing is known but what that says.
-    const known = cause.sharedSeq === undefined ? file.base : base;
-    this.#add({ path, operation, prevPath: prevPath ?? null, file, fileId: file.fileId, base: known }, cause);
+    const { fileId } = file;
+    const base = isUnsaid === true ? undefined : file.base;
+    this.#add({ path, operation, prevPath: prevPath ?? null, file, fileId, base }, cause);
   }
 
   /** A path has no file from now on. */

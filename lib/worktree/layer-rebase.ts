@@ -2,7 +2,8 @@
  * Owns which of a layer's own changes a pull meets, and taking them back until what others did is done: as git rebase does
  * with commits, by file. Must never decide what becomes of them; redo-changes.ts does.
  */
-import type { FileId } from "../../schema/ids.ts";
+import type { BlobHash, FileId } from "../../schema/ids.ts";
+import { NO_BASE } from "../../schema/log-row.ts";
 import { parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
 import type { LoggedFile, SharedPosition, SharedRows, UnsettledRow } from "../shared-rows.ts";
 import type { PulledChange } from "./admit-shared.ts";
@@ -189,7 +190,7 @@ export class LayerRebase {
   #look(path: TreePath): void {
     if (this.#seen.has(path) || !this.#byPath.has(path)) return;
     const mine = this.#plan.at(path);
-    const synced = toState(this.#syncedAt(path), this.#plan);
+    const synced = toState(this.#syncedAt(path));
     this.#seen.set(path, { synced, mine });
     for (const row of this.#byPath.get(path) ?? []) {
       this.#noteView(row);
@@ -224,9 +225,9 @@ export class LayerRebase {
   }
 }
 
-function toState(logged: LoggedFile | undefined, plan: LayerPlan): FileState | undefined {
+function toState(logged: LoggedFile | undefined): FileState | undefined {
   if (logged === undefined) return undefined;
-  const { fileId, hash, size, mode, mtime } = logged;
-  const own = plan.tree.journal.find(fileId);
-  return { fileId, hash, size, mode, mtime: BigInt(mtime), base: own?.base ?? null };
+  const { fileId, hash, size, mode, mtime, baseHash } = logged;
+  const base = baseHash === null || baseHash === NO_BASE ? null : (baseHash as BlobHash);
+  return { fileId, hash, size, mode, mtime: BigInt(mtime), base };
 }

@@ -3,7 +3,7 @@
  * hidden, or what is about to move becomes the overlay's own first. Must never change the base (R5).
  */
 import { PfsError } from "../../schema/errors.ts";
-import { BASE, type FileId, newFileId } from "../../schema/ids.ts";
+import { BASE, type BlobHash, type FileId, newFileId } from "../../schema/ids.ts";
 import type { LogOperation } from "../../schema/log-row.ts";
 import { baseNameOf, type DirectoryPath, parentOf, type TreePath } from "../../schema/paths.ts";
 import type { JournalRow } from "../journal.ts";
@@ -93,11 +93,26 @@ export function logSeenBelow(tree: Tree, directory: DirectoryPath, actor: Actor,
   }
 }
 
-/** Hides what the base has at a place, {@link Tree.beneath}. Only within a transaction. */
+/** What the base has at a place of an overlay. */
+export interface Beneath {
+  /** {@link Tree.beneath} */
+  readonly row: JournalRow | "directory";
+  /** The version of it that the user has seen, though something of the user's own may have been over it; null: none. */
+  readonly seen: BlobHash | null;
+}
+
+/** `covering`: what the user sees there; undefined: the base's own. */
+export function beneathOf(row: JournalRow | "directory", covering: JournalRow | undefined): Beneath {
+  if (row === "directory") return { row, seen: null };
+  if (covering === undefined) return { row, seen: row.sha256 };
+  return { row, seen: covering.fileId === row.fileId ? covering.base : null };
+}
+
+/** Hides what the base has at a place. Only within a transaction. */
 export function hideBeneath(
   tree: Tree,
   place: Place,
-  beneath: JournalRow | "directory",
+  { row, seen: base }: Beneath,
   prevHash: JournalRow["sha256"] | null,
   actor: Actor,
   startedMs: number,
@@ -106,9 +121,8 @@ export function hideBeneath(
   // What waits there comes first in the log.
   if (tree.vacancies.has(path)) settle(tree, path, startedMs);
   // Directories are this machine's own and in no log.
-  if (!tree.entries.hide(place.parent, place.name) || beneath === "directory") return;
-  const { fileId, sha256: base } = beneath;
-  logAway(tree, path, { operation: "hide", prevHash, fileId, base }, actor, startedMs);
+  if (!tree.entries.hide(place.parent, place.name) || row === "directory") return;
+  logAway(tree, path, { operation: "hide", prevHash, fileId: row.fileId, base }, actor, startedMs);
 }
 
 /** Logs that the overlay has no version of a path any more. Only within a transaction. */
@@ -139,11 +153,13 @@ export function takeForMove(
   node: Node,
   actor: Actor,
   startedMs: number,
-): JournalRow | "directory" | undefined {
+): Beneath | undefined {
   if (tree.shared === undefined) return undefined;
-  const beneath = tree.beneath(place);
+  const row = tree.beneath(place);
+  const covering = tree.journal.get(tree.pathOf(place.parent, place.name));
   takeOver(tree, node, actor, startedMs);
-  return beneath;
+  if (row === undefined) return undefined;
+  return isDirectory(node.mode) ? { row, seen: null } : beneathOf(row, covering);
 }
 
 function takeOver(tree: Tree, node: Node, actor: Actor, startedMs: number): void {

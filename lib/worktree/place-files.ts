@@ -166,8 +166,7 @@ export class Placing {
   #update(row: JournalRow, file: FileState): void {
     const { hash, mode, mtime } = file;
     if (row.sha256 === hash && row.mode === mode && row.mtime === mtime) return;
-    const base = file.base ?? row.base;
-    this.#tree.journal.update({ ...row, ...this.#columns(file), base }, row.sha256);
+    this.#tree.journal.update({ ...row, ...this.#columns(file), base: file.base }, row.sha256);
     adjustMode(this.#tree, row.fileId, mode);
     this.#tellContent(file, row.sha256 === hash);
   }
@@ -178,7 +177,7 @@ export class Placing {
     const lifted = this.#lifted.get(fileId);
     const covered = lifted === undefined ? base?.journal.find(fileId) : undefined;
     journal.insert({
-      ...{ path, fileId, parent: place.parent, base: file.base ?? lifted?.base ?? null },
+      ...{ path, fileId, parent: place.parent, base: file.base },
       ...this.#columns(file),
     });
     if (covered !== undefined) {

@@ -8,7 +8,7 @@ import { type FileId, newFileId } from "../../schema/ids.ts";
 import { type Actor, isDirectory } from "../node.ts";
 import type { Place } from "./create.ts";
 import { listDirectory } from "./listing.ts";
-import { hideBeneath } from "./overlay.ts";
+import { beneathOf, hideBeneath } from "./overlay.ts";
 import { moveOpenFiles } from "./own-directories.ts";
 import type { Tree } from "./tree.ts";
 
@@ -83,6 +83,13 @@ function hideOthers(parts: Reappearance, directory: FileId, below: string | unde
   });
   for (const name of others) {
     const row = base.journal.get(base.pathOf(directory, name));
-    hideBeneath(tree, { parent: directory, name }, row ?? "directory", null, actor, startedMs);
+    hideBeneath(
+      tree,
+      { parent: directory, name },
+      beneathOf(row ?? "directory", undefined),
+      null,
+      actor,
+      startedMs,
+    );
   }
 }

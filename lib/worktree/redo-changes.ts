@@ -127,7 +127,8 @@ function redoContent(parts: RedoParts, redo: Redo): void {
     return;
   }
   if (base === undefined && !plan.isObstructed(mine.path)) {
-    plan.put(mine.path, mine.file, cause);
+    // One that was moved there may have taken the place of something that the user saw.
+    plan.put(mine.path, mine.file, cause, { isUnsaid: redo.row?.operation === "rename" });
     return;
   }
   if (base !== undefined && base.file.hash === mine.file.hash) {

@@ -19,7 +19,7 @@ import { compareTimes, now, type Time } from "../time.ts";
 import type { Place } from "./create.ts";
 import { listDirectory } from "./listing.ts";
 import { attributesOf, type OpenFile } from "./open-file.ts";
-import { dropOverlay, hideBeneath, logSeenBelow, refuseStructure } from "./overlay.ts";
+import { beneathOf, dropOverlay, hideBeneath, logSeenBelow, refuseStructure } from "./overlay.ts";
 import type { Tree } from "./tree.ts";
 import { VACANCY_MS } from "./vacancies.ts";
 
@@ -157,7 +157,7 @@ export function removeDirectory(tree: Tree, place: Place, actor: Actor): void {
     tree.above?.forgetHidden(place.parent, place.name);
     if (isOwn) removeLocal(tree, place, time);
     const beneath = actor.hidesBase === true ? tree.beneath(place) : undefined;
-    if (beneath !== undefined) hideBeneath(tree, place, beneath, null, actor, startedMs);
+    if (beneath !== undefined) hideBeneath(tree, place, { row: beneath, seen: null }, null, actor, startedMs);
     else if (isOwn && tree.base !== undefined) {
       tree.forgetPaths();
       logSeenBelow(tree, path, actor, startedMs);
@@ -286,7 +286,7 @@ function settleOverBase(
   if (isBoth && row !== undefined) tree.journal.remove(path);
   else if (row !== undefined) dropOverlay(tree, row, "delete", actor, startedMs);
   const prevHash = isBoth ? (row?.sha256 ?? null) : null;
-  if (hides) hideBeneath(tree, place, beneath, prevHash, actor, startedMs);
+  if (hides) hideBeneath(tree, place, beneathOf(beneath, row), prevHash, actor, startedMs);
   else tree.notify({ type: "entry", ...place }, undefined);
   passStep("vacancy.settled");
   return true;

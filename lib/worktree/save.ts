@@ -18,7 +18,7 @@ import { showsBase } from "./current-version.ts";
 import { keepConflict, type RefusedSave } from "./keep-conflict.ts";
 import { defaultMode, JournalMode } from "./node-rows.ts";
 import type { OpenFile } from "./open-file.ts";
-import { settleAround } from "./remove.ts";
+import { settle, settleAround } from "./remove.ts";
 import type { Tree } from "./tree.ts";
 
 /** A version of a path that is to become the current one. */
@@ -99,6 +99,9 @@ export function recordVersion(
   if (wasVacated) tree.vacancies.remove(version.path);
   // The base's file shows again as it was.
   if (sameAll && own === undefined) return "attributes";
+  // Users who have removed it a moment ago had seen it as it was.
+  for (const overlay of tree.overlays)
+    if (overlay.vacancies.count > 0) settle(overlay, version.path, startedMs);
   if (own === undefined) {
     settleAround(tree, version.path, startedMs);
     tree.journal.insert(row);

@@ -190,9 +190,10 @@ test("what a user showed again shows where the base's removal of it is taken bac
 
 test("what a user published over a file that the user hid shows everywhere", () =>
   shared((a, b, carlAtA) => {
+    a.save("c.md", "the base's");
+    hide(carlAtA, a, "c.md");
     carlAtA.write("c.md", "own");
     carlAtA.write("d.md", "published");
-    a.save("c.md", "the base's");
     carlAtA.rename("d.md", "c.md", EXCHANGE, hiding(a));
     exchange(a, b);
     carlAtA.worktree.publish(["c.md"], a.actor);

@@ -176,3 +176,92 @@ test("W2: versions that began with different ones of the base are a conflict, no
     assert.equal(carlAtB.worktree.conflicts.count, 1);
     assert.match(b.text("a.md"), /FIVE/);
   }));
+
+const hid = (machine: Machine) => ({ ...machine.actor, hidesBase: true });
+
+function hide(layer: BookFixture, machine: Machine, path: string): void {
+  layer.unlink(path, hid(machine));
+  layer.settle();
+}
+
+/** Pushes as pfs did before rows said what a version began with. */
+function pushOld(machine: Machine): void {
+  for (;;) {
+    machine.pull();
+    const rows = machine.outbox;
+    if (rows.length === 0) return;
+    machine.upload(rows.map(({ new_hash }) => new_hash));
+    machine.appendRows(rows.map((row) => ({ ...row, base_hash: null })));
+  }
+}
+
+test("W2: a version of which nobody says what it began with is a conflict with one that was made here", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.write("a.md", LINES.replace("one", "ONE"));
+    pushOld(a);
+    b.save("a.md", LINES.replace("five", "FIVE"));
+    carlAtB.write("a.md", LINES.replace("five", "FIVE").replace("three", "THREE"));
+    b.push();
+    b.fetchAll();
+    assert.equal(carlAtB.worktree.conflicts.count, 1);
+    assertRefused(b, "a.md", /changed in the base/);
+  }));
+
+test("W1: what nobody says of a version is not guessed, nor told to others", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtA.write("a.md", "carl's");
+    b.save("a.md", "second");
+    b.push();
+    pushOld(a);
+    a.fetchAll();
+    b.pull();
+    b.fetchAll();
+    carlAtB.write("a.md", "more");
+    b.push();
+    a.pull();
+    a.fetchAll();
+    for (const machine of [a, b]) assertRefused(machine, "a.md", /changed in the base/);
+  }));
+
+test("what was moved over a file of the base is published over it, also where a pull did the move again", () =>
+  shared((a, b, carlAtA, carlAtB) => {
+    carlAtB.write("tmp.md", "x");
+    carlAtB.rename("tmp.md", "b.md", undefined, hid(b));
+    carlAtA.write("tmp.md", "y");
+    a.push();
+    b.pull();
+    b.fetchAll();
+    const published = carlAtB.worktree.publish(["b.md"], hid(b));
+    assert.deepEqual(
+      published.map(({ outcome }) => outcome),
+      ["updated"],
+    );
+  }));
+
+test("W1: a removal is not published of a version that something of the user's own covered", () =>
+  shared((a, _, carlAtA) => {
+    carlAtA.write("a.md", "carl's");
+    a.save("a.md", "second");
+    hide(carlAtA, a, "a.md");
+    assertRefused(a, "a.md", /changed in the base since carl removed it/);
+  }));
+
+test("W1: nor of one that came where the user has moved something away", () =>
+  shared((a, _, carlAtA) => {
+    carlAtA.write("new.md", "carl's");
+    a.save("new.md", "base's");
+    carlAtA.rename("new.md", "other.md", undefined, hid(a));
+    assertRefused(a, "new.md", /changed in the base since carl removed it/);
+  }));
+
+test("W1: nor of one that was saved, or came, before the removal was settled", () =>
+  shared((a, b, carlAtA) => {
+    for (const path of ["a.md", "b.md"]) carlAtA.unlink(path, hid(a));
+    a.save("a.md", "second");
+    b.save("b.md", "second");
+    b.push();
+    a.pull();
+    a.fetchAll();
+    carlAtA.settle();
+    for (const path of ["a.md", "b.md"]) assertRefused(a, path, /changed in the base since carl removed it/);
+  }));
