@@ -119,7 +119,6 @@ export class SharedRows {
   readonly #lastSynced: Statement<unknown[], LoggedFile & { hash: BlobHash | null }>;
   readonly #own: Statement<unknown[], LogRow>;
   readonly #notedAs: Statement<unknown[], LogRow>;
-  readonly #lastOf: Statement<unknown[], number | null>;
   readonly #lastView: Statement<unknown[], LogOperation>;
   readonly #isSuperseded: Statement<unknown[], 1>;
   readonly #logEnd: Statement<unknown[], number | null>;
@@ -172,12 +171,6 @@ export class SharedRows {
          AND t.shared_seq < s.shared_seq)
        ORDER BY a.seq DESC LIMIT 1`,
     );
-    this.#lastOf = database
-      .prepare<unknown[], number | null>(
-        `SELECT max(s.shared_seq) FROM audit_log a INDEXED BY audit_log_path CROSS JOIN shared_row s ON s.seq = a.seq
-         WHERE a.book_id = ? AND a.path = ? AND a.user_id = ?`,
-      )
-      .pluck();
     this.#lastView = database
       .prepare<unknown[], LogOperation>(
         `SELECT a.operation FROM audit_log a INDEXED BY audit_log_overlay_file CROSS JOIN shared_row s ON s.seq = a.seq
@@ -324,11 +317,6 @@ export class SharedRows {
   syncedAt(path: string, user: UserId, pulledSeq: number): LoggedFile | undefined {
     const row = this.#lastSynced.get(this.#bookId, path, user, pulledSeq);
     return row === undefined || row.hash === null ? undefined : row;
-  }
-
-  /** The position in the shared log of the last row of a path that is known to be there; 0: there is none. */
-  lastOf(path: string, user: UserId): number {
-    return this.#lastOf.get(this.#bookId, path, user) ?? 0;
   }
 
   /** Whether the shared log, as far as it was pulled, hid a file of the base from a user; undefined: no row of this log says. */
