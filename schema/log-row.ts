@@ -3,6 +3,7 @@
  * and the blobs, so that a row says everything a journal entry does. Must never know how rows are stored.
  */
 import { hash } from "node:crypto";
+import { type BlobHash, isBlobHash } from "./ids.ts";
 
 /**
  * What was done. In an overlay `create` also is the first version over one of the base; `delete` and `revert` end the
@@ -109,6 +110,13 @@ export const GENESIS_HASH = "0".repeat(64);
 
 /** What stands for the base's version of a file that the base did not have, as git's object id of zeros does. */
 export const NO_BASE = "0".repeat(64);
+
+/** What a base_hash says: the base's version; null: there was none; undefined: nothing. */
+export function baseSaidBy(row: Pick<LogRowBody, "base_hash">): BlobHash | null | undefined {
+  const { base_hash } = row;
+  if (base_hash === NO_BASE) return null;
+  return base_hash !== null && isBlobHash(base_hash) ? base_hash : undefined;
+}
 
 /**
  * The canonical JSON of a row: RFC 8785 (keys sorted, no white space, JSON.stringify's forms for text and numbers).

@@ -69,10 +69,7 @@ const shapes = lazily((z) => {
     file_id: fileId,
     seq: z.number().int().positive(),
     agent_id: agent,
-    base_hash: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .nullable(),
+    base_hash: hash.nullable(),
   });
   const hiddenShape = z.object({ user_id: userId, file_id: fileId, path });
   const claimShape = z.object({ position: count, is_held: z.boolean() });

@@ -13,7 +13,7 @@ import {
   parseLayerOwner,
   type UserId,
 } from "../../schema/ids.ts";
-import { type LogOperation, NO_BASE } from "../../schema/log-row.ts";
+import { baseSaidBy, type LogOperation } from "../../schema/log-row.ts";
 import { parseTreePath, type TreePath } from "../../schema/paths.ts";
 import type { Profile } from "../../schema/profiles.ts";
 import { refusedPath } from "../../schema/refused-path.ts";
@@ -67,7 +67,7 @@ function readRow({ profile }: Book, row: SharedRow): PulledChange {
   const maker = makerOf(row);
   const { operation, prev_hash: prevHash } = row;
   const prevPath = row.prev_path === null ? undefined : parseTreePath(row.prev_path);
-  const base = baseOf(row, layer);
+  const base = layer === BASE ? undefined : baseSaidBy(row);
   const shared = { sharedSeq: row.seq, layer, path, operation, prevPath, prevHash, base, maker };
   if (layer === BASE && OF_OVERLAYS.includes(operation)) throw odd(path, "hides something in the base");
   const fileId = row.file_id === null ? undefined : parseFileId(row.file_id);
@@ -92,12 +92,6 @@ function readRow({ profile }: Book, row: SharedRow): PulledChange {
     );
   const file = { fileId, hash: row.new_hash, size, mode, mtime: BigInt(mtime), base: base ?? null };
   return { ...shared, file, fileId };
-}
-
-function baseOf({ base_hash }: SharedRow, layer: UserId): PulledChange["base"] {
-  if (layer === BASE || base_hash === null) return undefined;
-  if (base_hash === NO_BASE) return null;
-  return isBlobHash(base_hash) ? base_hash : undefined;
 }
 
 function isTooFar(nanoseconds: bigint): boolean {

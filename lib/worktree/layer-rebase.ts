@@ -2,8 +2,8 @@
  * Owns which of a layer's own changes a pull meets, and taking them back until what others did is done: as git rebase does
  * with commits, by file. Must never decide what becomes of them; redo-changes.ts does.
  */
-import type { BlobHash, FileId } from "../../schema/ids.ts";
-import { NO_BASE } from "../../schema/log-row.ts";
+import type { FileId } from "../../schema/ids.ts";
+import { baseSaidBy } from "../../schema/log-row.ts";
 import { parentOf, ROOT, type TreePath } from "../../schema/paths.ts";
 import type { LoggedFile, SharedPosition, SharedRows, UnsettledRow } from "../shared-rows.ts";
 import type { PulledChange } from "./admit-shared.ts";
@@ -228,6 +228,6 @@ export class LayerRebase {
 function toState(logged: LoggedFile | undefined): FileState | undefined {
   if (logged === undefined) return undefined;
   const { fileId, hash, size, mode, mtime, baseHash } = logged;
-  const base = baseHash === null || baseHash === NO_BASE ? null : (baseHash as BlobHash);
+  const base = baseSaidBy({ base_hash: baseHash }) ?? null;
   return { fileId, hash, size, mode, mtime: BigInt(mtime), base };
 }

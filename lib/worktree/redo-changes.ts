@@ -4,7 +4,7 @@
  */
 import { hash as sha256 } from "node:crypto";
 import type { BlobHash, FileId } from "../../schema/ids.ts";
-import { type LogOperation, NO_BASE } from "../../schema/log-row.ts";
+import { baseSaidBy, type LogOperation } from "../../schema/log-row.ts";
 import type { TreePath } from "../../schema/paths.ts";
 import { INLINE_MAX_BYTES } from "../blobs.ts";
 import type { RowMaker } from "../log.ts";
@@ -75,7 +75,7 @@ function redoRemoval(plan: LayerPlan, { fileId, synced, row }: Met): void {
   // How it went: in an overlay it may be that the base's file does not show, either.
   const operation: LogOperation =
     row?.operation === "hide" || row?.operation === "revert" ? row.operation : "delete";
-  if (theirs.hash === synced.file.hash) plan.remove(path, operation, cause, { base: row && hiddenBy(row) });
+  if (theirs.hash === synced.file.hash) plan.remove(path, operation, cause, { base: row && baseSaidBy(row) });
   else
     plan.refuse(
       path,
@@ -215,12 +215,6 @@ function keep({ plan }: RedoParts, redo: Redo, path: TreePath, base: BlobHash | 
     },
     ...{ agent, uid: uid ?? 0, gid: 0, pid: pid ?? 0, command: cause.maker.command() ?? "" },
   });
-}
-
-/** The base's version that was hidden by a row, as it is to be said of one that does so again. */
-export function hiddenBy({ base_hash }: Pick<UnsettledRow, "base_hash">): BlobHash | null | undefined {
-  if (base_hash === null) return undefined;
-  return base_hash === NO_BASE ? null : (base_hash as BlobHash);
 }
 
 export function makerOf(

@@ -3,13 +3,14 @@
  * that, unless the version that it went with did not come to be. Must never hide what the user changed elsewhere since.
  */
 import { BASE, type FileId, type UserId } from "../../schema/ids.ts";
+import { baseSaidBy } from "../../schema/log-row.ts";
 import type { Hiders } from "../hiders.ts";
 import type { SharedPosition, SharedRows } from "../shared-rows.ts";
 import type { PulledChange } from "./admit-shared.ts";
 import type { LayerPlan } from "./layer-plan.ts";
 import type { LayerPlans } from "./layer-plans.ts";
 import type { LayerRebase, MetView } from "./layer-rebase.ts";
-import { hiddenBy, makerOf } from "./redo-changes.ts";
+import { makerOf } from "./redo-changes.ts";
 
 /** Of one layer, after its files. */
 export function redoViews(
@@ -32,7 +33,7 @@ export function redoViews(
     plan.hidden.set(fileId, wanted);
     if (wanted === isHidden) continue;
     const cause = { maker: makerOf(last), sharedSeq: undefined };
-    plan.remove(path, wanted ? "hide" : "revert", cause, { fileId, base: hiddenBy(last) });
+    plan.remove(path, wanted ? "hide" : "revert", cause, { fileId, base: baseSaidBy(last) });
   }
 }
 
@@ -48,9 +49,7 @@ export function hideAgain(
   for (const { fileId, synced, mine } of rebases.get(BASE)?.met() ?? []) {
     if (mine !== undefined || synced === undefined) continue;
     for (const { userId, isLast } of hiders.of(fileId, synced.path)) {
-      const views = rebases.get(userId)?.metViews() ?? [];
-      if (isLast === 1 && !views.some((view) => view.fileId === fileId))
-        plans.of(userId).hidden.set(fileId, true);
+      if (isLast === 1 && !isViewMet(rebases, userId, fileId)) plans.of(userId).hidden.set(fileId, true);
     }
   }
 }
@@ -91,9 +90,19 @@ export function hideMadeAgain(
       if (hider.isLast === 0 || isMet || plan.at(path) !== undefined) continue;
       plan.hidden.set(fileId, true);
       const cause = { maker: makerOf(hider), sharedSeq: undefined };
-      plan.remove(path, "hide", cause, { fileId, base: hiddenBy(hider) });
+      plan.remove(path, "hide", cause, { fileId, base: baseSaidBy(hider) });
     }
   }
+}
+
+/** Whether what a user said of a file of the base here is taken back: {@link redoViews} sees to it. */
+function isViewMet(rebases: ReadonlyMap<UserId, LayerRebase>, userId: UserId, fileId: FileId): boolean {
+  return (
+    rebases
+      .get(userId)
+      ?.metViews()
+      .some((view) => view.fileId === fileId) === true
+  );
 }
 
 /** What was hidden as it was moved shows where it is not moved; what others changed since it was removed stays. */

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseUserId, type Seq } from "../../schema/ids.ts";
 import { type BookFixture, EXCHANGE, layerOf } from "../lib/book-fixture.ts";
+import { hide, hiding } from "./hiding.ts";
 import { type Machine, settleAll, withMachines } from "./machine.ts";
 import { viewOf } from "./machine-views.ts";
 
@@ -38,13 +39,6 @@ function exchange(...machines: Machine[]): void {
 
 /** Paths of what carl sees. */
 const pathsOf = (machine: Machine): string[] => viewOf(machine, CARL).map((file) => file.split(" ")[0] ?? "");
-
-const hiding = ({ actor }: Machine) => ({ ...actor, hidesBase: true });
-
-function hide(layer: BookFixture, machine: Machine, path: string): void {
-  layer.unlink(path, hiding(machine));
-  layer.settle();
-}
 
 test("a file that the user cannot move, as others came first, shows where it was", () =>
   shared((a, b, carlAtA, carlAtB) => {

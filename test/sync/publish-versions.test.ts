@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { parseUserId } from "../../schema/ids.ts";
 import { NO_BASE } from "../../schema/log-row.ts";
 import { type BookFixture, EXCHANGE, layerOf } from "../lib/book-fixture.ts";
+import { hide, hiding } from "./hiding.ts";
 import { type Machine, withMachines } from "./machine.ts";
 
 const CARL = parseUserId("carl");
@@ -27,7 +28,7 @@ function shared(
 
 function assertRefused(machine: Machine, path: string, reason: RegExp): void {
   const { worktree } = layerOf(machine, CARL);
-  const [published, ...others] = worktree.publish([path], { ...machine.actor, hidesBase: true });
+  const [published, ...others] = worktree.publish([path], hiding(machine));
   assert.deepEqual(others, []);
   assert.equal(published?.outcome, "refused");
   assert.match(published.reason ?? "", reason);
@@ -57,8 +58,7 @@ test("W1: a user's new file is not published over one that was made here in the 
 
 test("W1: a removal is not published of what was saved here in the base", () =>
   shared((a, b, carlAtA) => {
-    carlAtA.unlink("a.md", { ...a.actor, hidesBase: true });
-    carlAtA.settle();
+    hide(carlAtA, a, "a.md");
     b.save("a.md", "base's");
     a.push();
     b.pull();
@@ -91,8 +91,7 @@ test("W1: a version is not published over a change that its machine had got befo
 
 test("W1: neither is a removal, nor a new file at a path that the base has got meanwhile", () =>
   shared((a, b, carlAtA) => {
-    carlAtA.unlink("a.md", { ...a.actor, hidesBase: true });
-    carlAtA.settle();
+    hide(carlAtA, a, "a.md");
     carlAtA.write("new.md", "carl's");
     b.save("a.md", "base's");
     b.save("new.md", "base's");
@@ -117,7 +116,7 @@ test("a version that has followed the base's file to another name is published e
     b.fetchAll();
     const { worktree } = layerOf(b, CARL);
     assert.deepEqual(
-      worktree.publish(["c.md"], { ...b.actor, hidesBase: true }).map(({ outcome }) => outcome),
+      worktree.publish(["c.md"], hiding(b)).map(({ outcome }) => outcome),
       ["updated"],
     );
     assert.equal(b.text("c.md"), "carl's");
@@ -128,7 +127,7 @@ test("what a version began with is in its row, here and on the remote, and in th
     const began = a.files().get("a.md");
     carlAtA.write("a.md", "carl's");
     carlAtA.write("a.md", "carl's again");
-    carlAtA.rename("a.md", "c.md", undefined, { ...a.actor, hidesBase: true });
+    carlAtA.rename("a.md", "c.md", undefined, hiding(a));
     carlAtA.write("new.md", "of nothing");
     a.push();
     b.pull();
@@ -156,10 +155,10 @@ test("what a version began with is in its row, here and on the remote, and in th
 
 test("W1: of two files that the user has exchanged none is published alone, which the other would be lost by", () =>
   shared((a, _, carlAtA) => {
-    carlAtA.rename("a.md", "b.md", EXCHANGE, { ...a.actor, hidesBase: true });
+    carlAtA.rename("a.md", "b.md", EXCHANGE, hiding(a));
     assertRefused(a, "a.md", /what carl has moved to b\.md: publish that, too/);
     assert.equal(a.files().size, 2);
-    const published = carlAtA.worktree.publish(["a.md", "b.md"], { ...a.actor, hidesBase: true });
+    const published = carlAtA.worktree.publish(["a.md", "b.md"], hiding(a));
     assert.deepEqual(new Set(published.map(({ outcome }) => outcome)), new Set(["moved"]));
     assert.equal(a.text("b.md"), LINES);
   }));
@@ -176,13 +175,6 @@ test("W2: versions that began with different ones of the base are a conflict, no
     assert.equal(carlAtB.worktree.conflicts.count, 1);
     assert.match(b.text("a.md"), /FIVE/);
   }));
-
-const hid = (machine: Machine) => ({ ...machine.actor, hidesBase: true });
-
-function hide(layer: BookFixture, machine: Machine, path: string): void {
-  layer.unlink(path, hid(machine));
-  layer.settle();
-}
 
 /** Pushes as pfs did before rows said what a version began with. */
 function pushOld(machine: Machine): void {
@@ -226,12 +218,12 @@ test("W1: what nobody says of a version is not guessed, nor told to others", () 
 test("what was moved over a file of the base is published over it, also where a pull did the move again", () =>
   shared((a, b, carlAtA, carlAtB) => {
     carlAtB.write("tmp.md", "x");
-    carlAtB.rename("tmp.md", "b.md", undefined, hid(b));
+    carlAtB.rename("tmp.md", "b.md", undefined, hiding(b));
     carlAtA.write("tmp.md", "y");
     a.push();
     b.pull();
     b.fetchAll();
-    const published = carlAtB.worktree.publish(["b.md"], hid(b));
+    const published = carlAtB.worktree.publish(["b.md"], hiding(b));
     assert.deepEqual(
       published.map(({ outcome }) => outcome),
       ["updated"],
@@ -250,13 +242,13 @@ test("W1: nor of one that came where the user has moved something away", () =>
   shared((a, _, carlAtA) => {
     carlAtA.write("new.md", "carl's");
     a.save("new.md", "base's");
-    carlAtA.rename("new.md", "other.md", undefined, hid(a));
+    carlAtA.rename("new.md", "other.md", undefined, hiding(a));
     assertRefused(a, "new.md", /changed in the base since carl removed it/);
   }));
 
 test("W1: nor of one that was saved, or came, before the removal was settled", () =>
   shared((a, b, carlAtA) => {
-    for (const path of ["a.md", "b.md"]) carlAtA.unlink(path, hid(a));
+    for (const path of ["a.md", "b.md"]) carlAtA.unlink(path, hiding(a));
     a.save("a.md", "second");
     b.save("b.md", "second");
     b.push();
